@@ -94,7 +94,14 @@ def side_body(side: FlowSide | None, bodies: dict[str, bytes]) -> BodyView:
         notes.append("A credential was cut out of the stored bytes.")
     encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
     content_type = header(side.headers, "content-type")
-    return body_view(side.side, stored, content_type, encoding, notes, side.body_size_bytes)
+    return body_view(
+        side.side,
+        stored,
+        content_type,
+        encoding,
+        notes,
+        side.body_size_bytes,
+    )
 
 
 def body_view(
@@ -118,7 +125,15 @@ def body_view(
     if not plain:
         return BodyView(source, "empty", total)
     found = _recognise(plain, content_type)
-    return BodyView(source, found.kind, total, plain, notes, found.json, compressed)
+    return BodyView(
+        source,
+        found.kind,
+        total,
+        plain,
+        notes,
+        found.json,
+        compressed,
+    )
 
 
 def _decompressed(stored: bytes, encoding: str) -> _Plain:

@@ -118,11 +118,24 @@ def find_break(now: Any, before: Any) -> Break | None:
     kept = 0
     for index, part in enumerate(old):
         if index >= len(new):
-            return Break(part.path, "removed", kept, total, before=part.digest)
+            return Break(
+                part.path,
+                "removed",
+                kept,
+                total,
+                before=part.digest,
+            )
         current = new[index]
         if current.digest != part.digest:
             difference = _difference(old, new, index)
-            return Break(difference.path, difference.kind, kept, total, current.digest, part.digest)
+            return Break(
+                difference.path,
+                difference.kind,
+                kept,
+                total,
+                current.digest,
+                part.digest,
+            )
         kept += part.size_bytes
     return None
 

@@ -294,7 +294,12 @@ class _Reader:
         size = _media_bytes(media)
         number = self._image_number.get(id(media))
         if number is not None and image_bytes(media) is not None:
-            return Item("image", title=title, size_bytes=size, source=self._image_url(number))
+            return Item(
+                "image",
+                title=title,
+                size_bytes=size,
+                source=self._image_url(number),
+            )
         html = _code(media.text) if media.text else SafeString("")
         return Item("media", html, title, size)
 

@@ -144,7 +144,12 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
 
     def _ask_jq(self, queryset: QuerySet[Flow], filters: Sequence[str]) -> JqWindow:
         try:
-            return jq_window(queryset, filters, max_flows=self.jq_max_flows, limits=self.jq_limits)
+            return jq_window(
+                queryset,
+                filters,
+                max_flows=self.jq_max_flows,
+                limits=self.jq_limits,
+            )
         except JqBusyError as exc:
             raise Busy(str(exc)) from None
         except JqError as exc:
