@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Interceptor, running
+from tests.e2e.real_clients import installed
 from tests.fakes.upstream import Upstream
 
 REAL_KEY = "real-key-0f9e8d7c6b5a4938271605f4e3d2c1b0"
@@ -69,6 +70,12 @@ def interceptor(
     folder = tmp_path_factory.mktemp("interceptor")
     with running(Interceptor(folder, config_for(upstream, folder))) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the vendors' programs."""
+    return installed(tmp_path_factory.mktemp("npm"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,19 +1,13 @@
 """The official command-line programs stop at a refusal and show its sentence.
 
-They are some hundred megabytes, so the usual suite leaves them out. To run them:
-
     CCPROXY_TEST_REAL_CLIENTS=1 pytest tests/e2e/test_faults_real_clients.py
 
-installs them by npm into a temporary folder; a path instead of 1 names a folder in which
-`npm install @anthropic-ai/claude-code @openai/codex @google/gemini-cli` has run. Their requests go
-to the proxy on loopback alone.
+See `real_clients.py`. Their requests go to the proxy on loopback alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,38 +18,11 @@ import pytest
 
 from interceptor.config.snapshot.schema import ClientTokenConf
 from providers.auth.base import FileAuth
+from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, environment
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, rule, running_proxy, snapshot
-from tests.patience import PATIENCE_S
 
-WANTED = os.environ.get("CCPROXY_TEST_REAL_CLIENTS", "")
-PACKAGES = ("@anthropic-ai/claude-code", "@openai/codex", "@google/gemini-cli")
-CLIENT_TIMEOUT_S = 240
-pytestmark = [
-    pytest.mark.real_clients,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not WANTED, reason="CCPROXY_TEST_REAL_CLIENTS is not set"),
-]
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the installed programs."""
-    if WANTED != "1":
-        return Path(WANTED, "node_modules", ".bin")
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not available here")
-    folder = tmp_path_factory.mktemp("npm")
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), *PACKAGES]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    if done.returncode:
-        pytest.skip(f"npm could not install the programs: {done.stderr[-300:]}")
-    # npm may hold back the script that puts the program in its place.
-    claude = folder / "node_modules" / PACKAGES[0]
-    if (claude / "install.cjs").exists():
-        subprocess.run(["node", "install.cjs"], cwd=claude, check=True, timeout=PATIENCE_S)
-    return folder / "node_modules" / ".bin"
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -88,30 +55,23 @@ def run(name: str, programs: Path, home: Path, url: str, key: str) -> str:
     }
     (home / ".gemini").mkdir(parents=True)
     (home / ".gemini" / "settings.json").write_text(json.dumps(settings))
-    quiet = ["analytics.enabled=false", "check_for_update_on_startup=false"]
-    quiet += ["features.plugins=false", "features.apps=false", f'openai_base_url="{url}/v1"']
     words = {
         "claude": ["-p", "hello", "--model", "haiku"],
         "codex": ["exec", "--skip-git-repo-check", "-m", "gpt-5.2", "hello"],
         "gemini": ["-p", "hello", "-m", "gemini-2.5-flash", "--approval-mode", "yolo"],
     }[name]
     if name == "codex":
-        for value in quiet:
+        for value in (*CODEX_SETTINGS, f'openai_base_url="{url}/v1"'):
             words += ["-c", value]
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "ANTHROPIC_BASE_URL": url,
-        "ANTHROPIC_API_KEY": key,
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "CODEX_API_KEY": key,
-        "GOOGLE_GEMINI_BASE_URL": url,
-        "GEMINI_API_KEY": key,
-        "GEMINI_CLI_TRUST_WORKSPACE": "true",
-        # Whatever else a program would call is not reached.
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "NO_PROXY": "127.0.0.1",
-    }
+    environ = environment(
+        home,
+        ANTHROPIC_BASE_URL=url,
+        ANTHROPIC_API_KEY=key,
+        CODEX_API_KEY=key,
+        GOOGLE_GEMINI_BASE_URL=url,
+        GEMINI_API_KEY=key,
+        GEMINI_CLI_TRUST_WORKSPACE="true",
+    )
     done = subprocess.run(
         [str(program), *words],
         cwd=home,

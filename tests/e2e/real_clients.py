@@ -1,0 +1,63 @@
+"""The vendors' command-line programs, for tests that run them.
+
+They are some hundred megabytes, so the usual suite leaves them out: `CCPROXY_TEST_REAL_CLIENTS=1`
+installs them by npm into a temporary folder. A path instead of 1 names a folder in which
+`npm install @anthropic-ai/claude-code @openai/codex @google/gemini-cli` has run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.patience import PATIENCE_S
+
+WANTED = os.environ.get("CCPROXY_TEST_REAL_CLIENTS", "")
+PACKAGES = ("@anthropic-ai/claude-code", "@openai/codex", "@google/gemini-cli")
+CLIENT_TIMEOUT_S = 240
+MARKS = [
+    pytest.mark.real_clients,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not WANTED, reason="CCPROXY_TEST_REAL_CLIENTS is not set"),
+]
+CODEX_SETTINGS = (
+    "analytics.enabled=false",
+    "check_for_update_on_startup=false",
+    "features.plugins=false",
+    "features.apps=false",
+)
+"""Settings with which Codex calls nothing but its model."""
+
+
+def installed(folder: Path) -> Path:
+    """The folder of the programs, after installing them into `folder` if that is wanted."""
+    if WANTED != "1":
+        return Path(WANTED, "node_modules", ".bin")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not available here")
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), *PACKAGES]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        pytest.skip(f"npm could not install the programs: {done.stderr[-300:]}")
+    # npm may hold back the script that puts the program in its place.
+    claude = folder / "node_modules" / PACKAGES[0]
+    if (claude / "install.cjs").exists():
+        subprocess.run(["node", "install.cjs"], cwd=claude, check=True, timeout=PATIENCE_S)
+    return folder / "node_modules" / ".bin"
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Variables of a program that reaches nothing but this machine."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+        **more,
+    }
