@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from ccproxy_site.console.login_link import LOGIN_PATH, redeem
 from ccproxy_site.console.metrics_page import metrics_page
+from flows.console.dashboard_views import dashboard_page
 from interceptor.explain.model_views import models_page
 from interceptor.explain.rule_trial_views import rule_trial_page
 from interceptor.explain.shape_preview_views import shape_preview_page
@@ -16,6 +17,7 @@ from interceptor.explain.views import explain_page
 urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),
     path(f"{LOGIN_PATH}/<str:token>/", redeem, name="login-link"),
+    path("dashboard/", dashboard_page, name="dashboard"),
     path("flows/", include("interceptor.resend.urls")),
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),

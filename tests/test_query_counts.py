@@ -138,6 +138,8 @@ def console_pages() -> list[Page]:
         "flows:body": f"{flow}body/client",
         "resend": f"{flow}resend/",
         "resend?as=forwarded": f"{flow}resend/?as=forwarded",
+        "dashboard": "/dashboard/",
+        "usage:csv": "/usage/csv",
         "usage:page": "/usage/",
         "usage:page?days=7&show=tokens": "/usage/?days=7&show=tokens",
         "explain": "/explain/",

@@ -1,5 +1,5 @@
-"""The admin's first page: traffic now, providers, running interceptors; and the banner on every
-page.
+"""The page of the proxy's state: traffic now, providers, running interceptors; and the banner on
+every page of the admin.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
     return {
         **context,
-        "title": "Dashboard",
+        "title": "Status",
         "traffic": traffic(now) if request.user.has_perm(VIEW_FLOWS) else None,
         "providers": provider_states(now)
         if request.user.has_perm("providers.view_provider")

@@ -71,6 +71,7 @@ NAVIGATION: Final = (
     Section(
         "",
         (
+            Page("Dashboard", "dashboard", ("flows.view_flow",), "home today plots latency"),
             Page("Flows", "flows:list", ("flows.view_flow",), "requests traffic list"),
             Page(
                 "Sessions",

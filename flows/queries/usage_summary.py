@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from django.db.models import F, Max, QuerySet, Sum
@@ -23,7 +24,7 @@ DEFAULT_DAYS: Final = 30
 CHART_WIDTH: Final = 1000.0
 CHART_HEIGHT: Final = 200.0
 COLOURS: Final = 6
-"""Colours of models; those beyond share the last one."""
+"""Colours of models; those beyond are one block of a column, the others."""
 MAX_ROWS: Final = 200
 TOP_SESSIONS: Final = 20
 _COLUMN_SHARE: Final = 0.84
@@ -69,10 +70,22 @@ class _Chart(NamedTuple):
     highest: str
 
 
+class Period(NamedTuple):
+    """The first and the last day, both included."""
+
+    first: date
+    last: date
+
+
+def period(days: int, today: date | None = None) -> Period:
+    """Return so many days that end today (UTC)."""
+    last = today or datetime.now(UTC).date()
+    return Period(last - timedelta(days=days - 1), last)
+
+
 def usage_summary(days: int, measure: Measure, today: date | None = None) -> UsageSummary:
     """Return the figures of a period that ends today. Three queries."""
-    last = today or datetime.now(UTC).date()
-    first = last - timedelta(days=days - 1)
+    first, last = period(days, today)
     rows = UsageDaily.objects.filter(day__gte=first, day__lte=last)
 
     by_model = _summed(rows, "provider", "model")[:MAX_ROWS]
@@ -168,7 +181,7 @@ def _chart(
     tops: dict[date, float] = {}
     blocks = []
     # One order of the colours in every column, so that the eye can follow a model.
-    for row in sorted(rows, key=lambda row: tones.get(row["model"], COLOURS - 1)):
+    for row in sorted(_with_others(rows, tones), key=itemgetter("tone")):
         value = _value(row, measure)
         if not value:
             continue
@@ -177,7 +190,7 @@ def _chart(
         tops[day] = tops.get(day, CHART_HEIGHT) - height
         blocks.append(
             Block(
-                tone=tones.get(row["model"], COLOURS - 1),
+                tone=row["tone"],
                 title=f"{day} · {row['model'] or 'unknown model'} · {_label(value, measure)}",
                 x=(day - first).days * step,
                 y=tops[day],
@@ -186,6 +199,26 @@ def _chart(
             )
         )
     return _Chart(blocks, _label(highest, measure))
+
+
+def _with_others(rows: Iterable[dict[str, Any]], tones: dict[str, int]) -> list[dict[str, Any]]:
+    """Add up a day's models that share the last colour: "m6", "m7" → "2 others"."""
+    named = []
+    others: dict[date, dict[str, Any]] = {}
+    is_shared = len(tones) > COLOURS
+    for row in rows:
+        tone = tones.get(row["model"], COLOURS - 1)
+        if tone < COLOURS - 1 or not is_shared:
+            named.append({**row, "tone": tone})
+            continue
+        day = row["day"]
+        total = others.setdefault(day, {"day": day, "tone": tone, "names": set()})
+        total["names"].add(row["model"])
+        _add(total, row)
+    for total in others.values():
+        number = len(total["names"])
+        total["model"] = "1 other" if number == 1 else f"{number} others"
+    return [*named, *others.values()]
 
 
 def _highest_day(rows: Iterable[dict[str, Any]], measure: Measure) -> float:

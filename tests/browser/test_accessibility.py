@@ -52,6 +52,7 @@ PAGES = {
     "session-timeline": f"/flows/session/{SESSION}/?tab=timeline",
     "session-context": f"/flows/session/{SESSION}/?tab=context",
     "usage": "/usage/",
+    "dashboard": "/dashboard/",
     "explain": f"/explain/?flow={IDS['redirect']}",
     "explain-empty": "/explain/",
     "models": "/models/?model=claude-opus-5-5",

@@ -1,0 +1,1 @@
+"""Figures of the dashboard and of usage: sums by hour, latencies, and their plots."""
