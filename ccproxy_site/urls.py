@@ -10,6 +10,7 @@ from ccproxy_site.console.login_link import LOGIN_PATH, redeem
 from ccproxy_site.console.metrics_page import metrics_page
 from flows.console.dashboard_views import dashboard_page
 from interceptor.explain.model_views import models_page
+from interceptor.explain.provider_trial_views import provider_trial
 from interceptor.explain.rule_trial_views import rule_trial_page
 from interceptor.explain.shape_preview_views import shape_preview_page
 from interceptor.explain.views import explain_page
@@ -30,6 +31,7 @@ urlpatterns = [
     path("explain/", explain_page, name="explain"),
     path("explain/rule/", rule_trial_page, name="rule-trial"),
     path("models/", models_page, name="models"),
+    path("providers/<int:pk>/test/", provider_trial, name="provider-trial"),
     path("metrics", metrics_page, name="metrics"),
     path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),

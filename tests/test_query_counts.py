@@ -32,6 +32,7 @@ MORE = 5
 NOT_VISITED = {
     "login-link": "uses up its token",
     "metrics": "for programs; its test counts the queries",
+    "provider-trial": "POST alone",
     "resend-ticket": "needs a proxy that sends",
     "resend-preview": "answers forms alone",
     "flows:pin": "answers forms alone",

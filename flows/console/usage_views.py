@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from flows.console.page_access import console_page
@@ -42,12 +42,11 @@ def usage_page(request: HttpRequest) -> HttpResponse:
 
 
 @console_page(VIEW_FLOWS)
-def usage_csv(request: HttpRequest) -> StreamingHttpResponse:
+def usage_csv(request: HttpRequest) -> HttpResponse:
     """Send the daily sums of the chosen period as CSV."""
     first, last = period(_wanted_days(request))
-    response = StreamingHttpResponse(
-        usage_lines(first, last), content_type="text/csv; charset=utf-8"
-    )
+    table = "".join(usage_lines(first, last))
+    response = HttpResponse(table, content_type="text/csv; charset=utf-8")
     name = f"ccproxy-usage-{first}-{last}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

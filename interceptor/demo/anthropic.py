@@ -7,12 +7,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from interceptor.demo import agent_provider
 from interceptor.demo.script import (
+    CUT_MODEL,
     MODELS,
     Answer,
     Asked,
     Failure,
     Turn,
+    cut,
     json_answer,
     last_of,
     play,
@@ -33,12 +36,15 @@ _ERROR_TYPES = {
 
 def answer(request: dict[str, Any]) -> Answer:
     """Return the response to POST /v1/messages."""
+    if (step := agent_provider.turn_of(request)) is not None:
+        return agent_provider.answer(step, str(request.get("model", "")))
     asked = read(request)
     turn = play(asked)
     if isinstance(turn, Failure):
         return error(turn.status, turn.message)
     if request.get("stream"):
-        return sse_answer(_events(turn, asked.model), turn)
+        whole = sse_answer(_events(turn, asked.model), turn)
+        return cut(whole) if asked.model == CUT_MODEL else whole
     return json_answer(
         200, _message(turn, asked.model, _blocks(turn), _stop_reason(turn), turn.output_tokens)
     )

@@ -12,11 +12,11 @@ SENTINEL = "sk-ccproxy-demo"
 TIMEOUT_S = 60.0
 _QUESTION = "What happens to this message on its way?"
 _CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-_ANTHROPIC = {"x-api-key": SENTINEL, "anthropic-version": "2023-06-01"}
+ANTHROPIC_HEADERS = {"x-api-key": SENTINEL, "anthropic-version": "2023-06-01"}
 # Flags as Claude Code sends them; the hook verbose_mode takes the first one out, which shows under
 # Changes.
 _WITH_BETAS = {
-    **_ANTHROPIC,
+    **ANTHROPIC_HEADERS,
     "anthropic-beta": "redact-thinking-2026-02-12,fine-grained-tool-streaming-2025-05-14",
 }
 _SESSION = {
@@ -36,6 +36,8 @@ class DemoRequest:
     body: dict[str, Any]
     status: int = 200
     """The status it should get."""
+    is_cut: bool = False
+    """The provider breaks its stream off."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ REQUESTS: tuple[DemoRequest, ...] = (
     DemoRequest(
         "Anthropic Messages",
         "/v1/messages",
-        _ANTHROPIC,
+        ANTHROPIC_HEADERS,
         {"model": "demo", "max_tokens": 1024, "messages": _messages(), **_SESSION},
     ),
     DemoRequest(
@@ -79,7 +81,7 @@ REQUESTS: tuple[DemoRequest, ...] = (
     DemoRequest(
         "Anthropic Messages, tool call",
         "/v1/messages",
-        _ANTHROPIC,
+        ANTHROPIC_HEADERS,
         {
             "model": "demo",
             "max_tokens": 1024,
@@ -115,7 +117,7 @@ REQUESTS: tuple[DemoRequest, ...] = (
     DemoRequest(
         "Anthropic Messages, a scripted overload",
         "/v1/messages",
-        _ANTHROPIC,
+        ANTHROPIC_HEADERS,
         {"model": "demo-error-529", "max_tokens": 1024, "messages": _messages()},
         status=529,
     ),
@@ -179,7 +181,8 @@ def send(client: httpx.Client, request: DemoRequest) -> Outcome:
             outcome.events = text.count("\n\n") if is_stream else 0
             outcome.error = "" if reply.status_code == request.status else text[:300]
     except httpx.HTTPError as exc:
-        outcome.error = str(exc) or type(exc).__name__
+        is_expected = request.is_cut and outcome.status == request.status
+        outcome.error = "" if is_expected else str(exc) or type(exc).__name__
     outcome.duration_s = time.monotonic() - started_at_s
     return outcome
 

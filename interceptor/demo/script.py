@@ -1,7 +1,7 @@
 """Script of the demo provider: the same turn for every wire format, and each time.
 
-A model name may direct it: `demo-slow` streams slowly enough to be watched, `demo-error-429` fails
-with that status.
+A model name may direct it: `demo-slow` streams slowly enough to be watched, `demo-cut` stops in
+the middle of a stream, `demo-error-429` fails with that status.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 CREATED_AT_S = 1_790_000_000
 """Unix time in every response; a script has no clock."""
-MODELS = ("demo", "demo-slow", "demo-error-429", "demo-error-500", "demo-error-529")
+CUT_MODEL = "demo-cut"
+MODELS = ("demo", "demo-slow", CUT_MODEL, "demo-error-429", "demo-error-500", "demo-error-529")
 _SLOW_PAUSE_S = 0.08
 _PAUSE_S = 0.01
 _ERROR_MODEL = re.compile(r"^demo-error-([45]\d\d)$")
@@ -79,6 +80,8 @@ class Answer:
     pause_s: float = 0.0
     headers: tuple[str, ...] = ()
     """Further header lines."""
+    is_cut: bool = False
+    """The connection closes behind the last piece, without the stream's end."""
 
     @property
     def is_stream(self) -> bool:
@@ -148,6 +151,11 @@ def json_answer(status: int, body: Any) -> Answer:
 def sse_answer(frames: Sequence[bytes], turn: Turn) -> Answer:
     """Return a streamed response."""
     return Answer(200, "text/event-stream; charset=utf-8", tuple(frames), turn.pause_s)
+
+
+def cut(whole: Answer) -> Answer:
+    """Return the first half of a stream, behind which the connection breaks."""
+    return replace(whole, pieces=whole.pieces[: len(whole.pieces) // 2], is_cut=True)
 
 
 def sse(data: Any, event: str = "") -> bytes:

@@ -167,6 +167,8 @@ async def _write_answer(writer: asyncio.StreamWriter, request: _Request, reply: 
         writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if reply.is_stream else piece)
         await writer.drain()
         await asyncio.sleep(reply.pause_s)
+    if reply.is_cut:
+        raise ConnectionAbortedError
     if reply.is_stream:
         writer.write(b"0\r\n\r\n")
         await writer.drain()

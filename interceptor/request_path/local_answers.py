@@ -69,7 +69,10 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
         found["message"] = GREETING
     elif path == MODELS_PATH and (sentinel is None or sentinel in exchange.providers):
         refresh = "refresh=true" in query.split("&")
-        chosen = [exchange.providers[sentinel]] if sentinel else [*exchange.providers.values()]
+        if sentinel:
+            chosen = [exchange.providers[sentinel]]
+        else:
+            chosen = await around.models.with_credentials(exchange.providers.values())
         names = await around.models.of(chosen, refresh=refresh)
         state.answer = OwnAnswer(200, models_response(names, state.family))
         return

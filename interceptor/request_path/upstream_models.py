@@ -12,6 +12,7 @@ import codecs
 import logging
 import time
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 
 import orjson
 
@@ -26,7 +27,7 @@ from interceptor.request_path.model_pages import ModelPages
 from interceptor.request_path.model_pages import names_in as names_in
 from interceptor.transform.model_lists import ModelNames, configured_models
 from interceptor.transform.target import base_path
-from providers.base.errors import RefuseRequest
+from providers.base.errors import AuthConfigError, RefuseRequest
 from providers.base.http_client import httpx
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE
 from providers.base.upstream_proxy import UpstreamProxies
@@ -76,6 +77,25 @@ class UpstreamModels:
             pairs += [(conf.name, model) for model in further]
         return tuple(dict.fromkeys(pairs))
 
+    async def with_credentials(self, providers: Iterable[ProviderConf]) -> list[ProviderConf]:
+        """Return the providers that a request could reach: nobody set the credential of others."""
+        chosen = list(providers)
+        missing = await asyncio.gather(*(self._is_missing(conf) for conf in chosen))
+        return [conf for conf, is_missing in zip(chosen, missing, strict=True) if not is_missing]
+
+    async def _is_missing(self, conf: ProviderConf) -> bool:
+        if conf.auth is None:
+            return False
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._resolver.resolve(conf.name, conf.auth)
+        except TimeoutError:
+            return False
+        except AuthConfigError as exc:
+            # Other failures may pass; a request says what they are.
+            return exc.status_code == HTTPStatus.UNAUTHORIZED
+        return False
+
     async def _further(self, conf: ProviderConf, *, refresh: bool) -> tuple[str, ...]:
         # A Perplexity account lists no models; the catalogue has them.
         if conf.ask is not None or (conf.model_names and not refresh):
@@ -96,7 +116,7 @@ class UpstreamModels:
         via = self._clients.via(conf)
         pages = ModelPages(conf.wire_format)
         try:
-            headers = await self._headers(conf)
+            headers = await question_headers(conf, self._resolver)
             opened = await self._clients.open(conf, headers)
             # httpx limits each read; the limit here is that of all pages.
             async with asyncio.timeout(self._timeout_s), opened as client:
@@ -109,17 +129,22 @@ class UpstreamModels:
             logger.warning("provider %s does not list %s: %s", conf.name, part, reason)
         return pages.names
 
-    async def _headers(self, conf: ProviderConf) -> dict[str, str]:
-        """Return the headers of the request, with the credential where it is safe."""
-        headers = dict(conf.headers)
-        if conf.wire_format == ANTHROPIC_MESSAGES:
-            headers["anthropic-version"] = "2023-06-01"
-        if conf.auth is None or not may_carry_credential(conf):
-            return headers
-        credential = await self._resolver.resolve(conf.name, conf.auth)
-        if credential is not None:
-            headers.update(credential_headers(credential))
+
+async def question_headers(conf: ProviderConf, resolver: ResolvesCredentials) -> dict[str, str]:
+    """Return the headers of a request for models, with the credential where it is safe.
+
+    Raises:
+        AuthConfigError: the provider's source yields no credential.
+    """
+    headers = dict(conf.headers)
+    if conf.wire_format == ANTHROPIC_MESSAGES:
+        headers["anthropic-version"] = "2023-06-01"
+    if conf.auth is None or not may_carry_credential(conf):
         return headers
+    credential = await resolver.resolve(conf.name, conf.auth)
+    if credential is not None:
+        headers.update(credential_headers(credential))
+    return headers
 
 
 async def _read_pages(client: httpx.AsyncClient, url: str, pages: ModelPages) -> None:

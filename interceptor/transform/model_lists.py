@@ -23,6 +23,9 @@ class ModelLists(Protocol):
     async def of(self, providers: Iterable[ProviderConf], *, refresh: bool) -> ModelNames:
         """Return the models of the providers; `refresh` asks the providers themselves."""
 
+    async def with_credentials(self, providers: Iterable[ProviderConf]) -> list[ProviderConf]:
+        """Return the providers that a request could reach."""
+
 
 class ConfiguredModels:
     """The model names of the configuration alone; sends no request."""
@@ -31,6 +34,10 @@ class ConfiguredModels:
         """Return the configured names."""
         del refresh
         return configured_models(providers)
+
+    async def with_credentials(self, providers: Iterable[ProviderConf]) -> list[ProviderConf]:
+        """Return all of them: a dry run reads no credential."""
+        return list(providers)
 
 
 def configured_models(providers: Iterable[ProviderConf]) -> ModelNames:

@@ -86,7 +86,9 @@ class Renewal:
         if self.was_refused and (settled := await self._settle(login)) is not None:
             return settled
         if not login.refresh:
-            raise SourceFailed(f"is missing: {self.path} holds no refresh token; log in first")
+            raise SourceFailed(
+                f"is missing: {self.path} holds no refresh token; log in first", is_missing=True
+            )
         # Before the endpoint is asked: its response would be lost on a disk that takes no file.
         try:
             replacement = await asyncio.to_thread(Replacement, self.path)

@@ -71,6 +71,13 @@ class _Entry:
         return self.expires_at is not None and self.expires_at <= now
 
 
+def _status_of(failure: SourceFailed) -> int:
+    # The client cannot be let in, and trying again changes nothing: SDKs repeat a 502.
+    if failure.is_missing:
+        return 401
+    return 503 if failure.is_passing else 502
+
+
 class CredentialResolver:
     """Resolves credentials on one event loop.
 
@@ -115,8 +122,8 @@ class CredentialResolver:
         """Return the credential of a provider.
 
         Raises:
-            AuthConfigError: (502) the source failed; the message names provider, kind of source and
-            fix, no secret.
+            AuthConfigError: the source failed (502), or nobody has set a credential (401); the
+            message names provider, kind of source and fix, no secret.
         """
         key = (provider, auth)
         entry = self._entries.get(key)
@@ -187,11 +194,11 @@ class CredentialResolver:
         # gone.
         result: Credential | AuthConfigError | None = None
         try:
-            result = await self._read(auth)
+            result = await self._read(provider, auth)
         except SourceFailed as exc:
             result = AuthConfigError(
                 f"The {source_noun(auth.type)} of provider “{provider}”{_where(auth)} {exc}.",
-                status_code=503 if exc.is_passing else 502,
+                status_code=_status_of(exc),
             )
         except Exception as exc:
             result = AuthConfigError(
@@ -209,11 +216,11 @@ class CredentialResolver:
             return 0
         return self._cache_ttl_s if isinstance(result, Credential) else FAILURE_TTL_S
 
-    async def _read(self, auth: AuthConf) -> Credential:
+    async def _read(self, provider: str, auth: AuthConf) -> Credential:
         if isinstance(auth, OAuthAuth):
             login = await self.logins.access(auth)
             return self._credential(auth, login.access, login.companions, login.expires_at)
-        context = SourceContext(self._open_keyring, self.command_timeout_s)
+        context = SourceContext(self._open_keyring, self.command_timeout_s, provider)
         return self._credential(auth, await SOURCES[auth.type](auth, context))
 
     def _credential(

@@ -32,11 +32,13 @@ class SourceFailed(Exception):
     fix.
 
     `is_passing`: it may yield one in a moment, without any change to the configuration.
+    `is_missing`: nobody has set one yet.
     """
 
-    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+    def __init__(self, message: str, *, is_passing: bool = False, is_missing: bool = False) -> None:
         super().__init__(message)
         self.is_passing = is_passing
+        self.is_missing = is_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class SourceContext:
 
     open_keyring: Callable[[], Keyring]
     timeout_s: float
+    provider: str = "NAME"
 
 
 async def read_command(auth: CommandAuth, context: SourceContext) -> str:
@@ -131,7 +134,8 @@ async def read_file(auth: FileAuth, context: SourceContext) -> str:
         ) from None
     except (OSError, ValueError, RuntimeError) as exc:
         raise SourceFailed(
-            f"cannot be read ({_reason(exc)}); check the path and its permissions"
+            f"cannot be read ({_reason(exc)}); check the path and its permissions",
+            is_missing=isinstance(exc, FileNotFoundError),
         ) from None
     if len(content) > MAX_OUTPUT_BYTES:
         raise SourceFailed("is larger than 64 KB; it has to hold the token alone")
@@ -149,7 +153,9 @@ async def read_key(auth: KeyAuth, context: SourceContext) -> str:
     """Decrypt a stored key."""
     if not auth.ciphertext:
         raise SourceFailed(
-            "was not stored yet; paste it in the console or run: ccproxy setkey NAME"
+            f"was not stored yet; run: ccproxy setkey {context.provider} (or “Set key” under"
+            " Credentials in the console)",
+            is_missing=True,
         )
     try:
         return await asyncio.to_thread(lambda: context.open_keyring().decrypt(auth.ciphertext))

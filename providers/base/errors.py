@@ -38,7 +38,8 @@ class RefuseRequest(CcproxyError):
 class AuthConfigError(RefuseRequest, ConfigError):
     """A credential cannot be injected.
 
-    401 for an unknown provider, 502 for a failed source, 503 if it may work in a moment.
+    401 for an unknown provider or a key that nobody has set, 502 for a failed source, 503 if it
+    may work in a moment.
     """
 
     def __init__(self, message: str, *, status_code: int = 502) -> None:

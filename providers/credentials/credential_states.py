@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -41,6 +42,10 @@ class BoardRow:
     tried_at: datetime | None = None
     refusals: int = 0
     last_refusal_at: datetime | None = None
+
+    @property
+    def needs_key(self) -> bool:
+        return self.provider.auth_type == "key" and not self.provider.secret
 
     @property
     def can_renew(self) -> bool:
@@ -81,7 +86,7 @@ def _row(
     except ConfigError as exc:
         return BoardRow(provider, source, "cannot be used", True, error=str(exc), **more)
     if not isinstance(auth, OAuthAuth):
-        missing = provider.auth_type == "key" and not provider.secret
+        missing = _is_missing(provider)
         state = _other_state(provider, is_missing=missing)
         return BoardRow(provider, source, state, missing, **more)
     kept = states.get(login_digest(login_key(auth)))
@@ -95,12 +100,22 @@ def _row(
     return BoardRow(provider, source, state, is_bad, expires_at, error=error, **more)
 
 
+def _is_missing(provider: Provider) -> bool:
+    """Check if nobody has set the credential. A command is known by running it alone."""
+    if provider.auth_type == "file":
+        try:
+            return not Path(provider.auth_config.get("file", "")).expanduser().exists()
+        except (OSError, RuntimeError, ValueError):
+            return True
+    return provider.auth_type == "key" and not provider.secret
+
+
 def _other_state(provider: Provider, *, is_missing: bool) -> str:
     """Return the state of a credential that is no login."""
     if provider.secret:
         return "stored"
     if is_missing:
-        return "not set"
+        return "no such file" if provider.auth_type == "file" else "not set"
     return "–" if provider.auth_type == "none" else "read when needed"
 
 

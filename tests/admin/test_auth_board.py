@@ -49,9 +49,9 @@ def test_it_works(browser: Client, provider: Provider, endpoint: TokenEndpoint) 
     make_provider("keyed", auth_type="key")
     make_provider("open")
     page = text(browser)
-    assert "claude Anthropic login, renewed good in 3 hours – 1 last just now Test" in page
-    assert "keyed API key, stored encrypted not set – – 0 Test" in page
-    assert "open No credential – – – 0" in page
+    assert "claude Anthropic login, renewed good in 3 hours – 1 last just now Test Read" in page
+    assert "keyed API key, stored encrypted not set Set key – – 0 Test Read" in page
+    assert "open No credential – – – 0 Test" in page
     assert token not in page
 
 

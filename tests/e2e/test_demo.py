@@ -19,9 +19,17 @@ from tests.patience import PATIENCE_S
 def test_it_works(interceptor: Interceptor) -> None:
     done = interceptor.manage("demo")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("✓") == 7
-    flows = interceptor.wait_for_flows(7, "provider='demo'")
+    assert done.stdout.count("✓") == 7 + 14
+    every = interceptor.wait_for_flows(7 + 13, "provider='demo'")
+    flows, turns, cut = every[:7], every[7:19], every[19]
     assert [flow["status_code"] for flow in flows] == [200] * 6 + [529]
+    assert len({turn["session_id"] for turn in turns} | {cut["session_id"]}) == 1
+    assert f"/flows/session/{cut['session_id']}/" in done.stdout
+    assert all(turn["cost_usd"] for turn in turns)
+    assert [turn["cache_read_tokens"] for turn in turns].count(0) == 2
+    assert (cut["status_code"], cut["state"]) == (200, "error")
+    [lossy] = interceptor.wait_for_flows(1, "provider='demo-openai'")
+    assert lossy["is_lossy"]
     assert all(flow["credential_injected"] for flow in flows)
     assert sum(flow["is_stream"] for flow in flows) == 3
     assert interceptor.console_url in done.stdout

@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 import time
+import uuid
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from interceptor.config.files.load_settings import load_server_settings
+from interceptor.demo.agent_session import LOSSY_NAME, session_requests
 from interceptor.demo.outage import COOLDOWN_S, SCENES, lines, play
 from interceptor.demo.perplexity_site import PerplexitySite
 from interceptor.demo.requests import ASKS, REQUESTS, TIMEOUT_S, DemoRequest, send, sentence
@@ -65,14 +67,22 @@ class Command(BaseCommand):
             self._show_perplexity(addresses, keep=options["keep"])
             return
         demo = _demo_provider()
+        chat: dict[str, Any] = {
+            "type": "openai",
+            "path": "/v1/chat/completions",
+            "native_formats": [],
+            "auth_header": "",
+        }
         with contextlib.suppress(KeyboardInterrupt), serving(demo):
-            with registered(demo) as revision:
+            with registered(demo, LOSSY_NAME, **chat), registered(demo) as revision:
                 self._say(
                     f"Scripted provider on http://{demo.host}:{demo.port}, registered as"
-                    f" “{PROVIDER_NAME}”."
+                    f" “{PROVIDER_NAME}” and “{LOSSY_NAME}”."
                 )
                 wait_for_revision(addresses, revision)
-                failed = self._send_all(addresses, options["count"] or len(REQUESTS))
+                failed = self._send_all(addresses, options["count"])
+                if options["count"] is None:
+                    failed += self._show_session(addresses)
                 self._goodbye(addresses, keep=options["keep"])
                 while options["keep"]:
                     time.sleep(3600)
@@ -81,6 +91,15 @@ class Command(BaseCommand):
                     f"{failed} of the requests did not get the response they should; see the lines"
                     " above."
                 )
+
+    def _show_session(self, addresses: _Addresses) -> int:
+        """Play an agent's session of twelve turns; return how many requests went wrong."""
+        session_id = str(uuid.uuid4())
+        requests = tuple(session_requests(session_id))
+        failed = self._send_all(addresses, None, requests)
+        if addresses.console_url:
+            self._say(f"The agent's session: {addresses.console_url}/flows/session/{session_id}/")
+        return failed
 
     def _show_outage(self, addresses: _Addresses) -> None:
         """Send requests to a provider that goes down, and has a fallback of another format."""

@@ -132,7 +132,7 @@ def test_usage_as_csv(staff: Client, wanted: str, days: int) -> None:
     usage(today - timedelta(days=days), "too old", requests=1)
     reply = staff.get(f"/usage/csv?days={wanted}")
     assert reply["Content-Disposition"].endswith(f'-{today}.csv"')
-    rows = list(csv.DictReader(b"".join(reply).decode().splitlines()))
+    rows = list(csv.DictReader(reply.content.decode().splitlines()))
     assert [(row["model"], row["requests"], row["input_tokens"]) for row in rows] == [
         ("'=1+1", "2", "")
     ]

@@ -42,10 +42,10 @@ class Bench:
     async def resolve(self, auth: AuthConf, provider: str = "zai") -> Credential:
         return await self.resolver.resolve(provider, auth)
 
-    async def failure(self, auth: AuthConf) -> str:
+    async def failure(self, auth: AuthConf, status: int = 502) -> str:
         with pytest.raises(AuthConfigError) as caught:
             await self.resolve(auth)
-        assert caught.value.status_code == 502
+        assert caught.value.status_code == status
         assert "zai" in str(caught.value)
         return str(caught.value)
 
@@ -95,7 +95,8 @@ async def test_a_key_of_another_key_file_is_refused(bench: Bench, tmp_path: Path
 
 
 async def test_a_key_that_was_never_entered_says_where_to_enter_it(bench: Bench) -> None:
-    assert "setkey" in await bench.failure(KeyAuth(ciphertext=""))
+    message = await bench.failure(KeyAuth(ciphertext=""), status=401)
+    assert "ccproxy setkey zai" in message
 
 
 async def test_a_command_gets_the_users_environment_without_ours(
@@ -138,21 +139,21 @@ async def test_a_failing_command_says_why_and_shows_nothing(
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "says", "status"),
     [
-        (lambda path: None, "No such file"),
-        (lambda path: path.mkdir(), "Is a directory"),
-        (lambda path: path.touch(), "is empty"),
-        (lambda path: os.mkfifo(path), "is empty"),
-        (lambda path: path.write_bytes(b"a" * 70_000), "64 KB"),
-        (lambda path: path.write_text("a\nb"), "one line"),
+        (lambda path: None, "No such file", 401),
+        (lambda path: path.mkdir(), "Is a directory", 502),
+        (lambda path: path.touch(), "is empty", 502),
+        (lambda path: os.mkfifo(path), "is empty", 502),
+        (lambda path: path.write_bytes(b"a" * 70_000), "64 KB", 502),
+        (lambda path: path.write_text("a\nb"), "one line", 502),
     ],
 )
 async def test_a_bad_file_says_why(
-    bench: Bench, tmp_path: Path, make: Callable[[Path], None], says: str
+    bench: Bench, tmp_path: Path, make: Callable[[Path], None], says: str, status: int
 ) -> None:
     make(tmp_path / "key")
-    assert says in await bench.failure(FileAuth(file=str(tmp_path / "key")))
+    assert says in await bench.failure(FileAuth(file=str(tmp_path / "key")), status)
 
 
 def runs_still(pid: int) -> bool:
