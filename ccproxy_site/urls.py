@@ -37,4 +37,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler404 = "ccproxy_site.console.failure_page.not_found"
 handler500 = "ccproxy_site.console.failure_page.server_error"

@@ -94,6 +94,9 @@ class InterceptorStatus(models.Model):
         help_text="Metrics of the recorder, each [name, labels, value]; one proxy's row has them.",
     )
 
+    class Meta:
+        verbose_name_plural = "interceptor statuses"
+
     def __str__(self) -> str:
         return self.instance
 

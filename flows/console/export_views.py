@@ -7,6 +7,7 @@ from django.shortcuts import render
 
 from flows.bodies.complete_flow import load_flow
 from flows.console.page_access import console_page
+from flows.display.highlight import highlighted
 from flows.display.safe_text import printable
 from flows.export.codegen import copy_as
 from flows.export.har_response import har_response
@@ -20,6 +21,7 @@ from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 
 _EXTENSIONS = {"curl": "sh", "markdown": "md"}
+_LANGUAGES = {"curl": "bash", "markdown": ""}
 SIDES = {"client": "as the client sent it", "forwarded": "as it was forwarded"}
 
 
@@ -47,7 +49,7 @@ def copy_page(request: HttpRequest, flow_id: str, kind: str) -> HttpResponse:
         "kinds": KINDS,
         "side": side,
         "sides": SIDES,
-        "text": text,
+        "code": highlighted(text, _LANGUAGES.get(kind, "python")),
         "problem": problem,
     }
     return render(request, "flows/copy_as.html", context)

@@ -13,12 +13,14 @@ from django.http import (
     QueryDict,
 )
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 
 from flows.console.filter_form import FlowListFilter
 from flows.console.page_access import console_page
 from flows.console.tabs import TABS, default_tab, tab_names
 from flows.display import json_tree
 from flows.display.safe_text import printable
+from flows.export.kinds import KINDS
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow, WebSocketMessage
 from flows.queries import selectors
@@ -26,7 +28,12 @@ from flows.queries.filters import FlowFilter, pasted_flow_id
 from flows.queries.jq_page import jq_page
 from flows.queries.resends import resends_of
 from flows.queries.rights import VIEW_FLOWS
-from flows.queries.saved_filters import FILTER_NAMES, filter_errors, saved_filters
+from flows.queries.saved_filters import (
+    FILTER_NAMES,
+    filter_errors,
+    saved_filters,
+    unknown_parameters,
+)
 from flows.reading.body_view import body_view, side_body
 from flows.reading.sentence import changed_hooks, sentence
 from flows.sides import header
@@ -46,7 +53,7 @@ def flow_list(request: HttpRequest) -> HttpResponse:
     filters = FlowListFilter(request.GET, queryset=Flow.objects.all())
     cursor = request.GET.get("cursor", "")
     source = request.GET.get("jq", "").strip()
-    errors = filter_errors(filters)
+    errors = [*filter_errors(filters), *unknown_parameters(request.GET)]
     jq = jq_page(filters.qs, source) if source else None
     if jq and jq.error:
         errors.append(jq.error)
@@ -97,11 +104,16 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
         "tab": tab,
         "panel": f"flows/_{tab}.html",
         "changed": bool(worth_a_mark),
+        "kinds": KINDS,
         "sentence": sentence(flow, detail.traces, detail.attempts),
         # A function: only the top of the page asks for them.
         "resends": lambda: resends_of(flow.pk),
         **TABS[tab](detail, request.GET),
     }
+    if tab == "response" and request.GET.get("beside"):
+        context["beside"] = render_to_string(
+            "flows/_client.html", {"flow": flow, **TABS["client"](detail, request.GET)}, request
+        )
     if _wants_part(request):
         template = "flows/_flow.html" if request.GET.get("whole") else "flows/_tabs.html"
         return render(request, template, context)

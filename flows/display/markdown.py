@@ -12,13 +12,14 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from flows.display.highlight import highlighted
 from flows.display.safe_text import printable, visible
 
 MAX_CHARS: Final = 40_000
 """Longer texts are shown as plain text, because rendering them takes long."""
 _TAGS: Final = {
     "a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li",
-    "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td",
+    "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "span",
 }  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def rendered(text: str) -> SafeString:
     clean = nh3.clean(
         html,
         tags=_TAGS,
-        attributes={"a": {"href"}, "ol": {"start"}},
+        attributes={"a": {"href"}, "ol": {"start"}, "span": {"class"}},
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
@@ -47,10 +48,16 @@ def plain(text: str) -> SafeString:
 
 @cache
 def _parser() -> MarkdownIt:
-    options = {"html": False, "breaks": True}
+    options = {"html": False, "breaks": True, "highlight": _code}
     parser = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
     parser.add_render_rule("image", _image)
     return parser
+
+
+def _code(code: str, language: str, attributes: str) -> str:
+    """Return the HTML of a fenced block; its language is the first word behind the fence."""
+    del attributes
+    return highlighted(code, language)
 
 
 def _image(

@@ -86,6 +86,11 @@ def _unknown_filters(given: QueryDict) -> list[str]:
     return sorted(set(given) - {*FILTER_NAMES, *_PAGE_NAMES})
 
 
+def unknown_parameters(given: QueryDict) -> list[str]:
+    """Return a sentence for each parameter that filters nothing, though it looks as if it did."""
+    return [no_such("filter", name[:100], FILTER_NAMES) for name in _unknown_filters(given)]
+
+
 def _misspelt_filter(given: QueryDict) -> str:
     """Return a sentence about the first parameter that is nearly a filter, or ""."""
     for name in _unknown_filters(given):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from providers.models import AuditEntry
+from providers.web.rest import refuse_parameters
 
 
 class SuperusersRead(BasePermission):
@@ -50,3 +54,8 @@ class AuditViewSet(
         "source": ["exact"],
     }
     lookup_value_regex = r"\d{1,18}"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return the newest entries that the filters keep."""
+        refuse_parameters(request, {*self.filterset_fields, AuditPagination.cursor_query_param})
+        return super().list(request, *args, **kwargs)

@@ -124,6 +124,20 @@ def _by_field(exc: ModelError) -> dict[str, list[str]]:
     }
 
 
+def refuse_parameters(request: Request, known: Collection[str] = ()) -> None:
+    """Refuse a list with a parameter that it would ignore: a misspelt filter matches every row.
+
+    Raises:
+        ParseError: names the first unknown parameter, and those there are.
+    """
+    unknown = sorted(set(request.query_params) - {*known, "format"})
+    if unknown:
+        message = "There is no such parameter"
+        if known:
+            message = f"{message}; {name_hint(unknown[0], known)}"
+        raise ParseError({unknown[0][:100]: [f"{message}."]})
+
+
 class ConfigViewSet[M: Model](viewsets.ModelViewSet[M]):
     """CRUD on a part of the proxy's configuration.
 
@@ -133,6 +147,11 @@ class ConfigViewSet[M: Model](viewsets.ModelViewSet[M]):
     permission_classes = [StaffWithModelPermissions]
     pagination_class = None
     filter_backends = ()
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return all rows. There are no filters, so a parameter is a mistake."""
+        refuse_parameters(request)
+        return super().list(request, *args, **kwargs)
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

@@ -64,6 +64,8 @@ def test_copy_explain_and_jq_pages(
         visit.page.set_default_timeout(8000)
         page = visit.go(f"/flows/{IDS['redirect']}/")
         page.keyboard.press("c")
+        page.wait_for_selector(".steps .menu[open] a:focus")
+        page.keyboard.press("Enter")
         page.wait_for_selector("#copied")
         assert page.inner_text("#copied").startswith("curl --request POST")
         visit.picture(f"copy-{width}")

@@ -1,6 +1,6 @@
-/* Menus of the top bar close when the visitor turns to something else. */
+/* Menus close when the visitor turns to something else. */
 
-const open = () => document.querySelector(".top .menu[open]");
+const open = () => document.querySelector(".menu[open]");
 
 document.addEventListener("click", (event) => {
   const menu = open();

@@ -32,7 +32,7 @@ const KEYS = [
   {
     keys: ["c"],
     says: "copy the flow as curl, Python, Markdown …",
-    act: () => press(one("[data-act=copy-as]")),
+    act: openCopyMenu,
   },
   { keys: ["y"], says: "copy the shown response or body, or the chosen flow’s id", act: copyNearest },
   { keys: ["r"], says: "send the flow again, unchanged or edited", act: resend },
@@ -54,6 +54,10 @@ const KEYS = [
 function step(key) {
   if (key === "j") press(one("[data-act=older]")) || choose(1);
   else press(one("[data-act=newer]")) || choose(-1);
+}
+
+function openCopyMenu() {
+  if (press(one("[data-act=copy-as]"))) one(".menu[open] .menu-sheet a")?.focus();
 }
 
 function toggleSheet() {

@@ -1,10 +1,10 @@
 /* Moving about: the chosen row, the way back to the list as it was, clicks on rows. */
-import { localTimes } from "./local_time.js";
+import { asUtc, localFields, localTimes, nameZone } from "./local_time.js";
 import { all, chosenRow, one, onEveryPage, pageFlow, press } from "./page.js";
 
 const KEPT = "ccproxy-list";
 const KEPT_ROW = "ccproxy-row"; // the flow that was chosen or open last
-const KEPT_PARAMETERS = ["tab", "view", "side"]; // what the neighbours of a flow show too
+const KEPT_PARAMETERS = ["tab", "view", "side", "beside"]; // what the neighbours of a flow show too
 const LIST = document.body.dataset.list;
 
 function backAddress() {
@@ -109,10 +109,15 @@ document.addEventListener("click", (event) => {
 document.addEventListener("htmx:configRequest", (event) => {
   const parameters = event.detail.parameters;
   for (const name of Object.keys(parameters)) if (parameters[name] === "") delete parameters[name];
+  for (const field of all("input[type=datetime-local]", event.detail.elt)) {
+    if (parameters[field.name]) parameters[field.name] = asUtc(parameters[field.name]);
+  }
 });
 
 onEveryPage(() => {
   localTimes();
+  nameZone();
+  localFields();
   rememberList();
   rememberRow();
   keepTab();
