@@ -111,9 +111,8 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
         **TABS[tab](detail, request.GET),
     }
     if tab == "response" and request.GET.get("beside"):
-        context["beside"] = render_to_string(
-            "flows/_client.html", {"flow": flow, **TABS["client"](detail, request.GET)}, request
-        )
+        client = {"flow": flow, "tab": tab, **TABS["client"](detail, request.GET)}
+        context["beside"] = render_to_string("flows/_client.html", client, request)
     if _wants_part(request):
         template = "flows/_flow.html" if request.GET.get("whole") else "flows/_tabs.html"
         return render(request, template, context)

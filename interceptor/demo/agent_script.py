@@ -12,8 +12,14 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-MODEL: Final = "claude-sonnet-4-5"
-"""A priced name, so that the session shows a cost. It goes to the scripted provider alone."""
+MODEL: Final = "demo-agent"
+PRICES_USD: Final = {
+    "input_usd": "3",
+    "output_usd": "15",
+    "cache_read_usd": "0.3",
+    "cache_write_usd": "3.75",
+}
+"""Made-up prices for a million tokens, so that the session shows a cost."""
 MARK: Final = "You are the coding agent of the ccproxy demo."
 QUESTION: Final = (
     "The checkout page shows the wrong total when a cart has a voucher. Find out why, mend it, and"

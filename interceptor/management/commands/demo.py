@@ -15,12 +15,14 @@ import uuid
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from interceptor.config.files.load_settings import load_server_settings
+from interceptor.demo.agent_script import MODEL, PRICES_USD
 from interceptor.demo.agent_session import LOSSY_NAME, session_requests
 from interceptor.demo.outage import COOLDOWN_S, SCENES, lines, play
 from interceptor.demo.perplexity_site import PerplexitySite
@@ -74,6 +76,7 @@ class Command(BaseCommand):
             "auth_header": "",
         }
         with contextlib.suppress(KeyboardInterrupt), serving(demo):
+            price_agent()
             with registered(demo, LOSSY_NAME, **chat), registered(demo) as revision:
                 self._say(
                     f"Scripted provider on http://{demo.host}:{demo.port}, registered as"
@@ -295,6 +298,18 @@ def registered(demo: DemoProvider, name: str = PROVIDER_NAME, **fields: Any) -> 
     finally:
         row.enabled = False
         row.save(update_fields=["enabled"])
+
+
+def price_agent() -> None:
+    """Store made-up prices of the agent's model: a server on this machine has no listed ones."""
+    from providers.models import PriceOverride
+
+    prices = {name: Decimal(price) for name, price in PRICES_USD.items()}
+    PriceOverride.objects.get_or_create(
+        provider=PROVIDER_NAME,
+        model=MODEL,
+        defaults={**prices, "comment": "Made up, for the session of `ccproxy demo`."},
+    )
 
 
 def wait_for_revision(addresses: _Addresses, revision: int) -> None:
