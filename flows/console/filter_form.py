@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC
 from functools import cached_property, partial
 from typing import Any, Final
 
 from django import forms
 from django.forms.boundfield import BoundField
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_aware
 
 from flows.display.safe_text import printable
 from flows.models import Flow
@@ -122,11 +125,23 @@ class FlowFilterForm(forms.Form):
             quiet = {"class": "wire", "spellcheck": "false", "autocomplete": "off"}
             return forms.TextInput(quiet | _TEXTS[name])
         if name in ("after", "before"):
-            return forms.DateTimeInput({"type": "datetime-local"})
+            return _UtcMinute({"type": "datetime-local"})
         widget: forms.Widget = field.widget
         if isinstance(widget, forms.Select):
             widget.choices = _YES_NO
         return widget
+
+
+class _UtcMinute(forms.DateTimeInput):
+    """A field for a moment, which takes no zone: 2026-11-29T19:07+01:00 → 2026-11-29T18:07."""
+
+    def format_value(self, value: Any) -> str | None:
+        moment = parse_datetime(str(value or ""))
+        if moment is None:
+            return super().format_value(value)
+        if is_aware(moment):
+            moment = moment.astimezone(UTC)
+        return f"{moment:%Y-%m-%dT%H:%M}"
 
 
 def _search_box() -> forms.Widget:

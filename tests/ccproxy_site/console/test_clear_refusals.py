@@ -37,5 +37,12 @@ def test_the_list_says_that_a_parameter_filters_nothing(admin: Client) -> None:
     assert "did you mean" not in admin.get("/flows/?provider=x").content.decode()
 
 
+def test_a_moment_with_a_zone_fills_its_field(admin: Client) -> None:
+    for given in ("2026-11-29T19:07:00%2B01:00", "2026-11-29T18:07:00Z", "2026-11-29T18:07"):
+        shown = admin.get(f"/flows/?after={given}").content.decode()
+        assert 'name="after" value="2026-11-29T18:07"' in shown
+    assert admin.get("/flows/?after=99999-99").status_code == 200
+
+
 def test_the_plural_of_status_is_a_word() -> None:
     assert str(InterceptorStatus._meta.verbose_name_plural) == "interceptor statuses"
