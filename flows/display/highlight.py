@@ -22,11 +22,12 @@ def highlighted(code: str, language: str) -> SafeString:
     lexer = _lexer(language.strip().lower()[:_MAX_NAME_CHARS])
     if lexer is None or len(code) > MAX_CHARS:
         return escape(code)
-    from pygments import highlight
-    from pygments.formatters.html import HtmlFormatter
+    from pygments import highlight  # type: ignore[import-untyped]
+    from pygments.formatters.html import HtmlFormatter  # type: ignore[import-untyped]
 
     formatter = HtmlFormatter(nowrap=True, classprefix=CLASS_PREFIX)
-    return mark_safe(highlight(code, lexer, formatter))  # noqa: S308  the formatter escapes
+    coloured: str = highlight(code, lexer, formatter)
+    return mark_safe(coloured)  # noqa: S308  the formatter escapes
 
 
 @cache
@@ -34,8 +35,8 @@ def _lexer(language: str) -> Any:
     if not language:
         return None
     # Loaded by the first code of a process: most pages show none.
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
+    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+    from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
     try:
         # Otherwise blank lines at the ends would be lost, and a line break added.

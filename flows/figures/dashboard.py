@@ -5,7 +5,7 @@ Every query reads an index, a bounded number of rows, or the daily sums.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -108,11 +108,12 @@ def _hours(first: datetime) -> list[Hour]:
     return hours
 
 
-def _by_hour(flows: QuerySet[Flow], **sums: Count | Sum) -> QuerySet[Flow, dict[str, Any]]:
+def _by_hour(flows: QuerySet[Flow], **sums: Count | Sum) -> Iterable[dict[str, Any]]:
     # As text, a moment in UTC begins with its hour on every database: "2026-11-29 18:07:01…".
     # TruncHour calls Python for each row of SQLite.
     hour = Substr(Cast("started_at", TextField()), 1, _HOUR_CHARS)
-    return flows.annotate(hour=hour).values("hour").annotate(**sums)
+    found: Any = flows.annotate(hour=hour).values("hour").annotate(**sums)
+    return list(found)
 
 
 def _failures(flows: QuerySet[Flow]) -> dict[str, int]:
@@ -142,4 +143,5 @@ def _active_sessions(now: datetime) -> list[dict[str, Any]]:
         model=Max("sent_model"),
         cost=Sum("cost_usd"),
     )
-    return list(summed.order_by(F("running").desc(), F("newest").desc())[:MAX_SESSIONS])
+    found: Any = summed.order_by(F("running").desc(), F("newest").desc())[:MAX_SESSIONS]
+    return list(found)

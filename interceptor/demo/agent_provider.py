@@ -26,8 +26,8 @@ def turn_of(request: dict[str, Any]) -> int | None:
 def answer(turn: int, model: str) -> Answer:
     """Return the streamed response of a turn."""
     usage = usage_of(turn)
-    start = {"id": f"msg_demo_{turn:02d}", "type": "message", "role": "assistant", "model": model}
-    start |= {"content": [], "stop_reason": None, "stop_sequence": None}
+    start: dict[str, Any] = {"id": f"msg_demo_{turn:02d}", "type": "message", "model": model}
+    start |= {"role": "assistant", "content": [], "stop_reason": None, "stop_sequence": None}
     start["usage"] = {**usage, "output_tokens": 1}
     events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
     for index, block in enumerate(blocks(turn)):
@@ -66,7 +66,7 @@ def _tokens(value: Any) -> int:
 
 def _block_events(index: int, block: dict[str, Any]) -> list[dict[str, Any]]:
     if block["type"] == "text":
-        empty = {"type": "text", "text": ""}
+        empty: dict[str, Any] = {"type": "text", "text": ""}
         deltas = [{"type": "text_delta", "text": f"{word} "} for word in block["text"].split(" ")]
         deltas[-1]["text"] = deltas[-1]["text"].removesuffix(" ")
     else:
