@@ -18,7 +18,7 @@ def test_the_request_stands_beside_the_response(staff: Client) -> None:
     assert 'class="two"' not in alone
     assert "beside=1" in alone
     both = staff.get(f"{flow}?tab=response&beside=1").content.decode()
-    request, response = both.split('aria-label="Request"')[1].split('aria-label="Response"')
+    request, response = both.split('aria-label="The request"')[1].split('aria-label="The response"')
     assert "/v1/messages" in request
     assert "tools" in request
     assert "200" in response
