@@ -54,7 +54,7 @@ CALLERS = [through_anthropic, through_chat, through_responses, through_google]
     [
         ("sk-ccproxy-nobody", 401, "nobody"),
         ("sk-ccproxy-failing", 400, "failing"),
-        ("sk-ccproxy-missing", 400, "missing"),
+        ("sk-ccproxy-missing", 401, "missing"),
         ("sk-real-looking-key", 501, "sk-ccproxy-"),
     ],
 )
