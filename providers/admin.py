@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
@@ -17,7 +17,7 @@ from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.credentials import actions, board, reveal
 from providers.forms import ProviderForm, RuleForm
-from providers.listing.rule_listing import conditions_of, rule_hits
+from providers.listing.rule_listing import conditions_of, rule_hits, transform_proposal
 from providers.models import ModelFact, Provider, TransformRule
 from providers.presets.preset_table import Preset, presets
 from providers.prices import admin as price_admin  # noqa: F401
@@ -216,6 +216,11 @@ class RuleAdmin(ConfigModelAdmin):
         ),
         ("Notes", {"fields": ["comment"]}),
     ]
+
+    def save_model(self, request: HttpRequest, obj: TransformRule, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if proposal := transform_proposal(obj):
+            messages.warning(request, proposal)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.db.models import Count, Max, Q
 from django.utils import timezone
 
+from providers.base.names import FORMAT_OF_TYPE, WIRE_FORMATS
 from providers.models import TransformRule
 
 
@@ -41,3 +42,23 @@ def rule_hits(rule_ids: list[int]) -> dict[int, tuple[int, datetime]]:
         .annotate(recent=Count("pk", filter=Q(started_at__gte=day_ago)), last=Max("started_at"))
     )
     return {rule_id: (recent, last) for rule_id, recent, last in rows}
+
+
+def transform_proposal(rule: TransformRule) -> str:
+    """Return a sentence for a rule that sends clients to a provider that cannot read them; or "".
+
+    A redirect leaves the body as it is, so the provider has to speak the client's format.
+    """
+    provider = rule.dest_provider
+    if rule.action != "redirect" or provider is None:
+        return ""
+    own = FORMAT_OF_TYPE.get(provider.type)
+    foreign = [
+        label for name, label in WIRE_FORMATS.items() if name not in (own, *provider.native_formats)
+    ]
+    if not foreign:
+        return ""
+    return (
+        f"{provider.name} does not speak {', '.join(foreign)}. “redirect” sends the body as it is:"
+        " choose “transform” if clients of these formats match this rule."
+    )

@@ -91,3 +91,23 @@ def test_the_message_names_the_revision_that_a_real_save_leads_to(
     response = client.post(LIST + "add/", form(name="new"), follow=True)
     [message] = response.context["messages"]
     assert str(message) == f"Saved “new”. Live in a second (revision {ConfigRevision.current()})."
+
+
+@pytest.mark.parametrize(
+    "action, formats, is_proposed",
+    [
+        ("redirect", [], True),
+        ("redirect", ["openai_chat", "openai_responses", "google_generate"], False),
+        ("transform", [], False),
+    ],
+)
+def test_a_redirect_to_another_format_proposes_a_transform(
+    browser: Client, action: str, formats: list[str], is_proposed: bool
+) -> None:
+    provider = make_provider("narrow", native_formats=formats)
+    sent = form(action=action, dest_provider=str(provider.pk), name="moved")
+    shown = browser.post(LIST + "add/", sent, follow=True).content.decode()
+    assert TransformRule.objects.get().action == action
+    proposal = "narrow does not speak OpenAI Chat Completions, OpenAI Responses"
+    assert (proposal in shown) == is_proposed
+    assert ("choose “transform”" in shown) == is_proposed
