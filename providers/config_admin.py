@@ -58,6 +58,15 @@ class ConfigModelAdmin(ModelAdmin):
         found: type[forms.ModelForm[Any]] = super().get_changelist_form(request, **kwargs)
         return found
 
+    def formfield_for_dbfield(
+        self, db_field: Any, request: HttpRequest, **kw: Any
+    ) -> forms.Field | None:
+        """Name fields that lists show without a label."""
+        field = super().formfield_for_dbfield(db_field, request, **kw)
+        if field is not None and db_field.name in self.list_editable:
+            field.widget.attrs.setdefault("aria-label", db_field.verbose_name.capitalize())
+        return field
+
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         _saved(request).append(str(obj))

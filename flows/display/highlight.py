@@ -15,7 +15,7 @@ _MAX_NAME_CHARS: Final = 30
 
 
 def highlighted(code: str, language: str) -> SafeString:
-    """Return escaped HTML of code. A language that nobody knows has no colours.
+    """Return escaped HTML of code. An unknown language has no colours.
 
     Example: `x = 1` in Python → `<span class="hl-n">x</span> …`.
     """

@@ -37,7 +37,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """What the dashboard shows. Unknown sums are None."""
+    """Figures of the dashboard. Unknown sums are None."""
 
     today: dict[str, Any]
     today_share: float | None

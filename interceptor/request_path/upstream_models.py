@@ -78,7 +78,7 @@ class UpstreamModels:
         return tuple(dict.fromkeys(pairs))
 
     async def with_credentials(self, providers: Iterable[ProviderConf]) -> list[ProviderConf]:
-        """Return the providers that a request could reach: nobody set the credential of others."""
+        """Return the providers that a request could reach. The others lack a credential."""
         chosen = list(providers)
         missing = await asyncio.gather(*(self._is_missing(conf) for conf in chosen))
         return [conf for conf, is_missing in zip(chosen, missing, strict=True) if not is_missing]

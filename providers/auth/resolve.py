@@ -122,7 +122,7 @@ class CredentialResolver:
         """Return the credential of a provider.
 
         Raises:
-            AuthConfigError: the source failed (502), or nobody has set a credential (401); the
+            AuthConfigError: the source failed (502), or the credential is unset (401); the
             message names provider, kind of source and fix, no secret.
         """
         key = (provider, auth)

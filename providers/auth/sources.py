@@ -32,7 +32,7 @@ class SourceFailed(Exception):
     fix.
 
     `is_passing`: it may yield one in a moment, without any change to the configuration.
-    `is_missing`: nobody has set one yet.
+    `is_missing`: the user has set none yet.
     """
 
     def __init__(self, message: str, *, is_passing: bool = False, is_missing: bool = False) -> None:

@@ -38,7 +38,7 @@ class RefuseRequest(CcproxyError):
 class AuthConfigError(RefuseRequest, ConfigError):
     """A credential cannot be injected.
 
-    401 for an unknown provider or a key that nobody has set, 502 for a failed source, 503 if it
+    401 for an unknown provider or an unset key, 502 for a failed source, 503 if it
     may work in a moment.
     """
 

@@ -101,7 +101,7 @@ def _row(
 
 
 def _is_missing(provider: Provider) -> bool:
-    """Check if nobody has set the credential. A command is known by running it alone."""
+    """Check if the credential is unset. A command is known by running it alone."""
     if provider.auth_type == "file":
         try:
             return not Path(provider.auth_config.get("file", "")).expanduser().exists()
