@@ -62,7 +62,7 @@ class ConfigModelAdmin(ModelAdmin):
         self, db_field: Any, request: HttpRequest, **kw: Any
     ) -> forms.Field | None:
         """Name fields that lists show without a label."""
-        field = super().formfield_for_dbfield(db_field, request, **kw)
+        field: forms.Field | None = super().formfield_for_dbfield(db_field, request, **kw)
         if field is not None and db_field.name in self.list_editable:
             field.widget.attrs.setdefault("aria-label", db_field.verbose_name.capitalize())
         return field
