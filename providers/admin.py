@@ -217,7 +217,7 @@ class RuleAdmin(ConfigModelAdmin):
         ("Notes", {"fields": ["comment"]}),
     ]
 
-    def save_model(self, request: HttpRequest, obj: TransformRule, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if proposal := transform_proposal(obj):
             messages.warning(request, proposal)
