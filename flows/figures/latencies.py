@@ -42,7 +42,13 @@ def latencies(since: datetime) -> list[Latency]:
     """Return the providers of the newest finished requests, the busiest first. One query."""
     finished = Flow.objects.filter(started_at__gte=since).exclude(state=Flow.State.LIVE)
     rows = finished.exclude(provider="").order_by("-started_at", "-id")
-    columns = ("provider", "status_code", "first_event_ms", "first_byte_ms", "duration_ms")
+    columns = (
+        "provider",
+        "status_code",
+        "first_event_ms",
+        "first_byte_ms",
+        "duration_ms",
+    )
     times: dict[str, _Times] = defaultdict(lambda: _Times(0, 0, [], []))
     for provider, status, event_ms, byte_ms, total_ms in rows.values_list(*columns)[:NEWEST]:
         found = times[provider]

@@ -10,11 +10,30 @@ from typing import Any, Final
 from flows.models import UsageDaily
 
 COLUMNS: Final = (
-    "day", "provider", "model", "session_id", "requests", "failed", "unmetered", "unpriced",
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-    "reasoning_tokens", "cacheable_tokens", "cost_usd",
-)  # fmt: skip
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+    "day",
+    "provider",
+    "model",
+    "session_id",
+    "requests",
+    "failed",
+    "unmetered",
+    "unpriced",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cacheable_tokens",
+    "cost_usd",
+)
+_FORMULA_STARTS: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+)
 
 
 class _Echo:
