@@ -12,7 +12,7 @@ from rest_framework.routers import DefaultRouter
 from flows.rest.compare import PairView
 from flows.rest.flow_viewset import FlowViewSet
 from flows.rest.imports import ImportView
-from flows.rest.insights import ChangesView, ContextView, MessagesView, UsageView
+from flows.rest.insights import ChangesView, ContextView, MessagesView, TurnsView, UsageView
 from flows.rest.saved_filter_viewset import SavedFilterViewSet
 from flows.rest.session_resources import SessionExportView, SessionListView, SessionView
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
@@ -88,6 +88,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("flows/<str:flow_id>/changes/", ChangesView.as_view(), name="api-changes"),
     path("flows/<str:flow_id>/context/", ContextView.as_view(), name="api-context"),
     path("flows/<str:flow_id>/messages/", MessagesView.as_view(), name="api-messages"),
+    path("flows/<str:flow_id>/turns/", TurnsView.as_view(), name="api-turns"),
     path("flows/import/", ImportView.as_view(), name="api-import"),
     path("flows/<str:flow_id>/resend/", ResendView.as_view(), name="api-resend"),
     path("flows/<str:flow_id>/diff/<str:other_id>/", PairView.as_view(), name="api-pair"),

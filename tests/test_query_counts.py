@@ -201,6 +201,7 @@ def rest_pages() -> list[Page]:
         "api-changes": f"{flow}changes/",
         "api-context": f"/api/flows/{TURN_IDS[1]}/context/",
         "api-messages": f"/api/flows/{IDS['websocket']}/messages/",
+        "api-turns": f"/api/flows/{IDS['websocket']}/turns/",
         "api-pair": f"{flow}diff/{IDS['redirect']}/",
         "flow-har": "/api/flows/har/",
         "flow-body": f"{flow}body/client/",

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from flows.console.conversation_tab import request_of, side_format
+from flows.console.conversation_tab import chosen_turn, request_of, side_format
 from flows.display.units import count, percent, usd
 from flows.lineage.links import link_of
+from flows.lineage.turn_rows import TurnRow
 from flows.models import Flow, FlowLink
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail
 from flows.reading.body_view import side_body
 from flows.reading.context_size import context_size
+from flows.reading.decoded import read_request
+from flows.reading.websocket_chat import PATH
+from providers.base.names import OPENAI_RESPONSES
 from providers.prices.cost import Call, context_window_tokens
+from providers.wire.core.jsonio import dumps
 
 Context = dict[str, Any]
 CACHE_LIFE: Final = timedelta(minutes=5)
@@ -47,8 +52,9 @@ class CacheFinding:
 
 def context_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
     """Show the contents of the forwarded request, and compare it with the request before it."""
-    del params
     flow = detail.flow
+    if flow.is_websocket:
+        return _turn_context(flow, params)
     # A refused request was never forwarded.
     part = "forwarded" if "forwarded" in detail.sides else "client"
     side = detail.sides.get(part)
@@ -65,7 +71,40 @@ def context_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
         "window": window,
         "window_share": _window_share(flow, window),
         "cache": finding(flow),
+        "tokens": flow.input_tokens,
     }
+
+
+def _turn_context(flow: Flow, params: Mapping[str, str]) -> Context:
+    """Show the contents of one turn of a websocket; without a choice, of the last one."""
+    row = chosen_turn(flow, params)
+    if row is None:
+        note = "No request to a model passed here."
+        return {"context": None, "note": note, "cache": None}
+    request, problem = read_request(OPENAI_RESPONSES, PATH, dumps(row.turn.request))
+    window = _window_tokens(row.flow)
+    return {
+        "context": context_size(request) if request else None,
+        "note": problem or f"Turn {row.turn.number} of this websocket. {_turn_sentence(row)}",
+        "window": window,
+        "window_share": _window_share(row.flow, window),
+        "cache": None,
+        "tokens": row.flow.input_tokens,
+    }
+
+
+def _turn_sentence(row: TurnRow) -> str:
+    turn = row.turn
+    if turn.previous is None:
+        return "It is the first one."
+    if turn.broken is None:
+        return f"Turn {turn.previous.number} is its start, so the cache of that one can be used."
+    kept = percent(turn.broken.kept_share)
+    text = (
+        f"The cache broke at {turn.broken.path}, {turn.broken.kind} by the client since turn"
+        f" {turn.previous.number}; {kept} of that prompt come before it."
+    )
+    return f"{text} {count(row.lost_tokens)} tokens were lost." if row.lost_tokens else text
 
 
 def _window_tokens(flow: Flow) -> int | None:

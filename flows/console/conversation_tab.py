@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.urls import reverse
 
+from flows.lineage.turn_rows import TurnRow, frames_of, turns_of
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow
 from flows.queries import selectors
@@ -115,10 +116,12 @@ def _chat_context(chat: Conversation, answer: Answer | None, notes: list[str]) -
 
 def _socket_tab(flow: Flow, params: Mapping[str, str]) -> Context:
     """Show the conversation of a websocket, derived from its messages."""
-    messages = selectors.telling_messages(flow.pk)
-    bodies = selectors.load_bodies(message.body_digest for message in messages)
-    frames = [(message.from_client, bodies.get(message.body_digest, b"")) for message in messages]
-    request, answer = socket_exchange(frames)
+    turn = chosen_turn(flow, params) if params.get("turn") else None
+    if turn is None:
+        request, answer = socket_exchange(_telling_frames(flow))
+    else:
+        upto = [frame for frame in frames_of(flow) if frame.seq <= turn.turn.last_seq]
+        request, answer = socket_exchange((frame.from_client, frame.data) for frame in upto)
     every = params.get("all") == "1"
     context: Context = {
         "part": "client",
@@ -133,9 +136,26 @@ def _socket_tab(flow: Flow, params: Mapping[str, str]) -> Context:
         return context | {"chat": None, "notes": [note]}
     # Images of a websocket have no address of their own.
     chat = conversation(request, answer, lambda number: "", every=every)
-    note = "Put together from the websocket's messages."
+    of = f"Turn {turn.turn.number}, put" if turn else "Put"
+    note = f"{of} together from the websocket's messages."
     context["wire"] = WIRE_FORMATS[RESPONSES]
     return context | _chat_context(chat, answer, [note])
+
+
+def _telling_frames(flow: Flow) -> list[tuple[bool, bytes]]:
+    messages = selectors.telling_messages(flow.pk)
+    bodies = selectors.load_bodies(message.body_digest for message in messages)
+    return [(message.from_client, bodies.get(message.body_digest, b"")) for message in messages]
+
+
+def chosen_turn(flow: Flow, params: Mapping[str, str]) -> TurnRow | None:
+    """Return the turn of a websocket that the parameter `turn` names, else the last one."""
+    turns = turns_of(flow)
+    wanted = params.get("turn", "")
+    for row in turns:
+        if str(row.turn.number) == wanted:
+            return row
+    return turns[-1] if turns else None
 
 
 def side_format(flow: Flow, side: FlowSide | None, part: str) -> WireFormatName | None:

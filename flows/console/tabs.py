@@ -13,6 +13,7 @@ from flows.compare.shape_origins import shape_origins
 from flows.console.context_tab import context_tab
 from flows.console.conversation_tab import chat_tab, is_conversation
 from flows.display.timing import timing_bar
+from flows.lineage.turn_rows import turns_of
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow
 from flows.queries import selectors
@@ -44,7 +45,7 @@ _REQUEST_TABS: Final = (
     Tab("context", "Context"),
     Tab("timing", "Timing"),
 )
-_MESSAGES_TAB: Final = Tab("messages", "Messages")
+_SOCKET_TABS: Final = (Tab("messages", "Messages"), Tab("turns", "Turns"))
 
 
 def default_tab(flow: Flow) -> str:
@@ -59,7 +60,7 @@ def default_tab(flow: Flow) -> str:
 def tab_names(flow: Flow) -> list[Tab]:
     """Return the tabs of this flow in order."""
     if flow.is_websocket:
-        return [*_REQUEST_TABS, _MESSAGES_TAB]
+        return [*_REQUEST_TABS, *_SOCKET_TABS]
     return list(_REQUEST_TABS)
 
 
@@ -273,6 +274,12 @@ def messages_tab(detail: FlowDetail, params: Params) -> Context:
     return {"passed": passed, "more_messages": more}
 
 
+def turns_tab(detail: FlowDetail, params: Params) -> Context:
+    """Show the turns of a websocket: each request to a model with its response."""
+    del params
+    return {"turns": turns_of(detail.flow)}
+
+
 def _number(text: str, *, default: int) -> int:
     if not text:
         return default
@@ -290,4 +297,5 @@ TABS: Final[dict[str, Callable[[FlowDetail, Params], Context]]] = {
     "context": context_tab,
     "timing": timing_tab,
     "messages": messages_tab,
+    "turns": turns_tab,
 }

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from flows.console.context_tab import CacheFinding, context_tab
 from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
+from flows.lineage.turn_rows import TurnRow, turns_of
 from flows.models import WebSocketMessage
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail
@@ -42,6 +43,29 @@ _LINK_FIELDS = (
     "total_bytes",
     "lost_tokens",
     "lost_usd",
+)
+_TURN_FIELDS = (
+    "number",
+    "model",
+    "first_seq",
+    "last_seq",
+    "began_ms",
+    "wait_ms",
+    "duration_ms",
+    "sent_bytes",
+    "received_bytes",
+    "events",
+    "failure",
+    "is_warm_up",
+)
+_TURN_COLUMNS = (
+    "asked",
+    "said",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "reasoning_tokens",
+    "cost_usd",
 )
 _MESSAGE_FIELDS = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
 
@@ -146,6 +170,32 @@ class MessagesView(RecordView):
             next_after = shown[-1].seq
         results = [_message(message) for message in shown]
         return json_response({"next": next_after, "results": results})
+
+
+class TurnsView(RecordView):
+    """The turns of a websocket: each request to a model with its response."""
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    def get(self, request: Request, flow_id: str) -> HttpResponse:
+        """Return the turns in order, timed and priced; null is unknown.
+
+        `broken` is the first difference from the earlier prompt, null where the cache was kept.
+        """
+        del request
+        return json_response({"results": [_turn(row) for row in turns_of(_detail(flow_id).flow)]})
+
+
+def _turn(row: TurnRow) -> dict[str, Any]:
+    turn = row.turn
+    fields = {name: getattr(turn, name) for name in _TURN_FIELDS}
+    columns = {name: getattr(row.flow, name) for name in _TURN_COLUMNS}
+    broken = None
+    if turn.broken is not None:
+        around = asdict(turn.around) if turn.around else {}
+        where = {"path": turn.broken.path, "kind": turn.broken.kind}
+        lost = {"lost_tokens": row.lost_tokens, "lost_usd": row.lost_usd}
+        broken = {**where, **around, **lost}
+    return {**fields, **columns, "broken": broken}
 
 
 def _after(request: Request) -> int:

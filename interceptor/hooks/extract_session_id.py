@@ -2,7 +2,7 @@
 
 It is looked for in this order: the session headers of known clients, then `metadata.user_id` as
 Claude Code writes it (a JSON object with `session_id`, or `user_…_account_…_session_UUID`), then
-`prompt_cache_key` of OpenAI's APIs.
+`prompt_cache_key` of OpenAI's APIs, then `request.session_id` as Gemini CLI writes it with a login.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ SESSION_HEADERS = (
     "x-claude-code-session-id",
     "session-id",
     "session_id",
+    "conversation_id",
     "x-session-id",
     "x-session-affinity",
     "x-affinity",
@@ -43,6 +44,7 @@ def session_of_user_id(user_id: str) -> str | None:
     reads={
         "body:metadata",
         "body:prompt_cache_key",
+        "body:request",
         *(f"header:{name}" for name in SESSION_HEADERS),
     },
     writes={"meta:session_id"},
@@ -57,5 +59,8 @@ def extract_session_id(ex: Exchange) -> None:
         session = session_of_user_id(user_id) if isinstance(user_id, str) else None
         if not session and isinstance(key := body.get("prompt_cache_key"), str):
             session = key
+        if not session and isinstance(wrapped := body.get("request"), dict):
+            named = wrapped.get("session_id")
+            session = named if isinstance(named, str) else None
     if session:
         ex.metadata["session_id"] = session[:MAX_CHARS]

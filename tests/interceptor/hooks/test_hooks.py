@@ -46,6 +46,16 @@ def test_a_session_header_wins() -> None:
     assert ex.metadata["session_id"] == "k"
 
 
+@pytest.mark.parametrize(
+    ("request_", "session"),
+    [({"session_id": "g-1"}, "g-1"), ({"session_id": 5}, None), (["x"], None)],
+)
+def test_the_session_of_a_code_assist_request(request_: Any, session: str | None) -> None:
+    ex = exchange({"model": "gemini-2.5-pro", "request": request_})
+    run_hook("extract_session_id", ex)
+    assert ex.metadata.get("session_id") == session
+
+
 def test_verbose_mode() -> None:
     ex = exchange(
         headers={"anthropic-version": "1", "anthropic-beta": "redact-thinking-2025,fine-tool"}
