@@ -28,13 +28,52 @@ CONVERSATION_REACH: Final = timedelta(hours=6)
 session.
 """
 _ROW_FIELDS: Final = (
-    "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule",
-    "route", "requested_model", "sent_model", "session_id", "credential_injected", "status_code",
-    "is_stream", "is_websocket", "run_label", "run_command", "client_format", "error",
-    "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
-    "response_size_bytes", "input_tokens", "output_tokens", "cache_read_tokens", "cost_usd",
-    "bodies_dropped", "pinned", "asked", "said", "provider_format", "losses",
-)  # fmt: skip
+    "id",
+    "state",
+    "source",
+    "started_at",
+    "method",
+    "host",
+    "path",
+    "action",
+    "provider",
+    "rule",
+    "route",
+    "requested_model",
+    "sent_model",
+    "session_id",
+    "credential_injected",
+    "status_code",
+    "is_stream",
+    "is_websocket",
+    "run_label",
+    "run_command",
+    "client_format",
+    "error",
+    "hooks_changed",
+    "first_byte_ms",
+    "first_event_ms",
+    "duration_ms",
+    "request_size_bytes",
+    "response_size_bytes",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cost_usd",
+    "bodies_dropped",
+    "pinned",
+    "asked",
+    "said",
+    "provider_format",
+    "losses",
+)
+_LINK_FIELDS: Final = (
+    "link__flow_id",
+    "link__kind",
+    "link__path",
+    "link__author",
+    "link__lost_tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +126,8 @@ class _FacetValues:
 def rows(queryset: QuerySet[Flow] | None = None) -> QuerySet[Flow]:
     """Return flows with only the columns that a row shows, newest first."""
     base = Flow.objects.all() if queryset is None else queryset
-    return base.only(*_ROW_FIELDS).order_by("-started_at", "-id")
+    fields = (*_ROW_FIELDS, *_LINK_FIELDS)
+    return base.select_related("link").only(*fields).order_by("-started_at", "-id")
 
 
 def flow_page(queryset: QuerySet[Flow], cursor: str = "") -> FlowPage:

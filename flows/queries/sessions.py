@@ -18,16 +18,44 @@ CHART_HEIGHT: Final = 160.0
 _MIN_COLUMNS: Final = 12
 _COLUMN_SHARE: Final = 0.82
 _ROW_FIELDS: Final = (
-    "id", "state", "started_at", "method", "path", "provider", "requested_model", "sent_model",
-    "conversation_id", "status_code", "error", "is_stream", "is_websocket", "duration_ms",
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd",
-    "finished_at", "first_byte_ms", "first_event_ms", "asked", "said", "user_agent", "run_label",
-    "client_format", "provider_format",
-)  # fmt: skip
+    "id",
+    "state",
+    "started_at",
+    "method",
+    "path",
+    "provider",
+    "requested_model",
+    "sent_model",
+    "conversation_id",
+    "status_code",
+    "error",
+    "is_stream",
+    "is_websocket",
+    "duration_ms",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cost_usd",
+    "finished_at",
+    "first_byte_ms",
+    "first_event_ms",
+    "asked",
+    "said",
+    "user_agent",
+    "run_label",
+    "client_format",
+    "provider_format",
+)
 _LINK_FIELDS: Final = (
-    "link__flow_id", "link__thread", "link__kind", "link__path", "link__author", "link__relation",
+    "link__flow_id",
+    "link__thread",
+    "link__kind",
+    "link__path",
+    "link__author",
+    "link__relation",
     "link__lost_tokens",
-)  # fmt: skip
+)
 _LOST_SHARE: Final = 0.5
 _LOST_TOKENS: Final = 1024
 """Vendors cache no shorter prompt."""

@@ -16,7 +16,7 @@ from flows.compare.diff import JsonChange
 from flows.console.tabs import default_tab
 from flows.display import units
 from flows.display.safe_text import printable, visible
-from flows.models import Flow
+from flows.models import Flow, FlowLink
 from flows.queries.sessions import cache_share
 from flows.reading.event_pieces import says
 from flows.reading.json_text import pretty
@@ -130,6 +130,16 @@ def worth_a_badge(flow: Flow) -> list[str]:
 
 
 register.filter("translated", translated)
+
+
+@register.filter
+def cache_break(flow: Flow) -> FlowLink | None:
+    """Return the link of a flow whose prompt cache broke at a cost, if the row came with it."""
+    if not Flow._meta.get_field("link").is_cached(flow):
+        return None
+    link: FlowLink | None = getattr(flow, "link", None)
+    is_lost = link is not None and link.is_break and link.lost_tokens != 0
+    return link if is_lost else None
 
 
 register.filter("says", says)
