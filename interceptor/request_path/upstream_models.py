@@ -27,6 +27,7 @@ from interceptor.request_path.model_pages import ModelPages
 from interceptor.request_path.model_pages import names_in as names_in
 from interceptor.transform.model_lists import ModelNames, configured_models
 from interceptor.transform.target import base_path
+from providers.auth.base import CommandAuth
 from providers.base.errors import AuthConfigError, RefuseRequest
 from providers.base.http_client import httpx
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE
@@ -84,7 +85,8 @@ class UpstreamModels:
         return [conf for conf, is_missing in zip(chosen, missing, strict=True) if not is_missing]
 
     async def _is_missing(self, conf: ProviderConf) -> bool:
-        if conf.auth is None:
+        # A command may ask its user for a password, and a list is no reason for that.
+        if conf.auth is None or isinstance(conf.auth, CommandAuth):
             return False
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interceptor.request_path.upstream_models import models_url, names_in
+from providers.auth.base import CommandAuth, FileAuth
 from providers.provider_conf import ProviderConf
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.proxied import KEY, Running, provider, running_proxy, snapshot
@@ -74,6 +76,24 @@ def test_a_sentinel_key_chooses_one_provider(proxy: Running) -> None:
     assert listed(proxy, authorization="Bearer sk-ccproxy-google") == [("google", "gemini-x")]
     anthropic = {"x-api-key": "sk-ccproxy-named", "anthropic-version": "2023-06-01"}
     assert [name for _, name in listed(proxy, **anthropic)] == ["shared", "own"]
+
+
+def test_providers_without_a_credential_are_left_out_and_no_command_runs_for_it(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    mark = tmp_path / "ran"
+    configuration = snapshot(
+        provider(
+            "nobody", upstream.port, model_names=("a",), auth=FileAuth(file=str(tmp_path / "no"))
+        ),
+        provider(
+            "asks", upstream.port, model_names=("b",), auth=CommandAuth(command=f"touch {mark}")
+        ),
+        provider("open", upstream.port, model_names=("c",), auth=None),
+    )
+    with running_proxy(configuration) as proxy:
+        assert listed(proxy) == [("asks", "b"), ("open", "c")]
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize(
