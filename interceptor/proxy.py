@@ -16,6 +16,7 @@ from interceptor.addons.mcp.forward_mcp import McpAddress
 from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
+from interceptor.exchange.activity import ActivityBoard
 from interceptor.exchange.recording_state import RecordingState
 from interceptor.hooks.code_assist_projects import CodeAssistProjects
 from interceptor.hooks.perplexity_accounts import PerplexityAccounts
@@ -132,6 +133,7 @@ class Proxy:
             upstreams=overrides.upstreams if overrides else None,
         )
         self.cooldowns = Cooldowns()
+        activity = ActivityBoard()
         self._chain = build_chain(
             store,
             sink,
@@ -153,7 +155,10 @@ class Proxy:
                     )
                 ),
                 perplexity=PerplexityAccounts(
-                    ProviderClients(ca_file=ca_file, proxies=proxies), threads, workers=uploads
+                    ProviderClients(ca_file=ca_file, proxies=proxies),
+                    threads,
+                    workers=uploads,
+                    tell=activity.tell,
                 ),
                 reasoning=ReasoningMemory(reasoning, STORE) if reasoning else None,
                 version=version,
@@ -161,6 +166,7 @@ class Proxy:
                 own_credentials=own_credentials,
                 verifies_tls=not (options or {}).get("ssl_insecure"),
                 recording=recording or RecordingState(),
+                activity=activity,
                 capacity=capacity,
                 cooldowns=self.cooldowns,
                 sends_trace=sends_trace,

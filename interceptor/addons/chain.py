@@ -88,6 +88,7 @@ def build_chain(
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     proxies = proxies or UpstreamProxies()
     record = RecordAddon(sink, stream_over_bytes, around.recording)
+    around.activity.listener = record.show_activity
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
     gate = ForwardGate(runs, store, overrides, proxies, sink)
     upstream = UpstreamAddon(runs, overrides, chosen)

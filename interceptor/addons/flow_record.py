@@ -86,7 +86,7 @@ def _routing(state: FlowState) -> dict[str, Any]:
         "provider_format": (decision.provider_format or "") if decision else "",
         "rule": rule.label if rule else "",
         "rule_id": rule.id if rule else None,
-        "route": decision.route if decision else "",
+        "route": decision.route if decision else state.activity,
         "revision": state.snapshot.revision,
         "sent_model": state.sent_model,
         "credential_injected": state.credential_injected,

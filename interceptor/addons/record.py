@@ -47,6 +47,8 @@ class RecordAddon:
         self._recording = recording or RecordingState()
         self._stream_over_bytes = stream_over_bytes
         """Responses over this size stream even where others are held; None: no such size."""
+        self._arriving: dict[str, HTTPFlow] = {}
+        """Requests that steps still work on."""
         self._active: dict[str, tuple[HTTPFlow, FlowState]] = {}
         self._ticker: asyncio.Task[None] | None = None
         self._has_flows = asyncio.Event()
@@ -77,8 +79,22 @@ class RecordAddon:
             state.error = state.error or "the proxy stopped while this flow was running"
             self._finish(flow, state, failed=True)
 
+    def requestheaders(self, flow: HTTPFlow) -> None:
+        """Remember a flow that has begun."""
+        self._arriving[flow.id] = flow
+
+    def show_activity(self, flow_id: str, text: str) -> None:
+        """Show what a flow waits for that has not left yet; unknown flows are not shown."""
+        flow = self._arriving.get(flow_id)
+        state = state_of(flow) if flow is not None else None
+        if flow is None or state is None or state.client is None or state.closed:
+            return
+        state.activity = text
+        self._sink.started(build_record(flow, state, "live"))
+
     def request(self, flow: HTTPFlow) -> None:
         """Note a flow that is about to leave, or that the proxy answered itself."""
+        self._arriving.pop(flow.id, None)
         state = state_of(flow)
         if state is None or state.client is None or state.closed:
             return
@@ -172,6 +188,7 @@ class RecordAddon:
 
     def error(self, flow: HTTPFlow) -> None:
         """Report a broken flow to the client in its own format, and record what there is."""
+        self._arriving.pop(flow.id, None)
         state = state_of(flow)
         if state is None:
             return

@@ -87,6 +87,8 @@ class FlowState:
     requested_model: str = ""
     conversation_id: str = ""
     question: str | None = None
+    activity: str = ""
+    """What the request waits for before it has a route, such as "uploading 2 of 3 files"."""
     sent_model: str = ""
     tee: StreamTee | None = None
     upstream: SideRecord | None = None

@@ -45,6 +45,7 @@ class PerplexityAccounts:
         clock: seconds.
         workers: task workers that upload files; None: this process does.
         silence_s: how long a worker may be silent before it counts as dead.
+        tell: takes a flow's id and what the flow waits for.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class PerplexityAccounts:
         clock: Callable[[], float] = time.monotonic,
         workers: UploadsElsewhere | None = None,
         silence_s: float = SILENCE_S,
+        tell: Callable[[str, str], None] = lambda flow_id, text: None,
     ) -> None:
+        self._tell = tell
         self._clients = clients
         self._store = store
         self._backend = backend
@@ -76,7 +79,8 @@ class PerplexityAccounts:
         """See `UsesPerplexity`."""
 
         def progress(done: int, total: int) -> None:
-            logger.info("uploaded %d of %d files", done, total, extra={"flow": flow_id})
+            text = f"uploading {done + 1} of {total} files"
+            self._tell(flow_id, text if done < total else "waiting for the uploaded files")
 
         limit_s = (
             limits.fetch_timeout_s + limits.upload_timeout_s + limits.subscribe_timeout_s + MARGIN_S

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.grant import GrantBook
+from interceptor.exchange.activity import ActivityBoard
 from interceptor.exchange.recording_state import RecordingState
 from interceptor.notes.note_book import NoNotes, NoteBook
 from interceptor.pipeline.exchange import ResolvesCredentials
@@ -42,6 +43,8 @@ class Surroundings:
     reasoning: ReasoningMemory | None = None
     """Recalls reasoning that other processes got; None: this process's own alone."""
     recording: RecordingState = field(default_factory=RecordingState)
+    activity: ActivityBoard = field(default_factory=ActivityBoard)
+    """Where steps say what a request waits for."""
     capacity: CapacityPolicy | None = None
     """Settings for Code Assist without capacity; None: switched off."""
     cooldowns: Cooldowns = field(default_factory=Cooldowns)

@@ -119,6 +119,23 @@ def test_the_number_and_the_size_of_files_are_limited(limited: Running) -> None:
     assert empty.status_code == 400 and "empty" in empty.text
 
 
+def test_a_flow_shows_the_progress_of_its_uploads(proxy: Running) -> None:
+    already = len(proxy.sink.live)
+    answer = ask(proxy, *[f"data:image/png;base64,{'AAAA' * n}" for n in (1, 2, 3)])
+    assert answer.status_code == 200, answer.text
+    flow_id = answer.headers["x-ccproxy-flow"]
+    told = [record for record in proxy.sink.live[already:] if record.id == flow_id]
+    assert [record.route for record in told][:4] == [
+        "uploading 1 of 3 files",
+        "uploading 2 of 3 files",
+        "uploading 3 of 3 files",
+        "waiting for the uploaded files",
+    ]
+    assert {record.state for record in told} == {"live"}
+    # The reason for the route takes its place.
+    assert "upload" not in proxy.sink.of(answer).route
+
+
 def test_an_address_inside_is_refused(limited: Running, site: PerplexityUpstream) -> None:
     before = len(site.requests)
     answer = ask(limited, f"http://127.0.0.1:{site.port}/rest/rate-limit/all")
