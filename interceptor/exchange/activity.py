@@ -1,4 +1,4 @@
-"""Work that a request waits for, told while it lasts: the flow shows it before it has a route."""
+"""Work that a request waits for: the flow shows it before it has a route."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ Listener = Callable[[str, str], None]
 
 
 def _nobody(flow_id: str, text: str) -> None:
-    """Tell nobody: nothing is recorded here."""
+    """Drop it: nothing is recorded here."""
 
 
 class ActivityBoard:
-    """What running flows are busy with. Steps tell it, and the record listens."""
+    """Notice board of running flows: steps say what takes time, and the record listens."""
 
     def __init__(self) -> None:
         self.listener: Listener = _nobody

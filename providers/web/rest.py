@@ -147,10 +147,12 @@ class ConfigViewSet[M: Model](viewsets.ModelViewSet[M]):
     permission_classes = [StaffWithModelPermissions]
     pagination_class = None
     filter_backends = ()
+    list_parameters: Collection[str] = ()
+    """Parameters that the list knows; others are a mistake."""
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return all rows. There are no filters, so a parameter is a mistake."""
-        refuse_parameters(request)
+        """Return the rows."""
+        refuse_parameters(request, self.list_parameters)
         return super().list(request, *args, **kwargs)
 
     def finalize_response(

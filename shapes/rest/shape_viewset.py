@@ -64,6 +64,7 @@ class ShapeViewSet(ConfigViewSet[Shape]):
     serializer_class = ShapeSerializer
     permission_classes = [HasRights]
     lookup_value_regex = r"\d{1,18}"
+    list_parameters = ("provider_type",)
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
     acts: dict[str, Act] = {
         "create": "capture",

@@ -184,7 +184,8 @@ def test_the_auth_board_tests_a_credential(visitor: Visitor, tmp_path):
     )
     make_flow(provider="filed", status_code=401)
     page = visitor.go("/admin/providers/provider/auth-board/")
-    assert page.locator("td.cc-bad").inner_text() == "not logged in"
+    states = page.locator("td.cc-bad").all_inner_texts()
+    assert [state for state in states if "no such file" not in state] == ["not logged in"]
     page.get_by_role("button", name="Read the credential of filed").click()
     page.get_by_text("a credential of 17 characters for authorization").wait_for()
     if folder := os.environ.get("CCPROXY_TEST_PICTURES"):

@@ -113,6 +113,8 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
         page.get_by_text("its cache can be used").wait_for()
         page.locator(".facts a", has_text=LIVE_SESSION[:8]).click()
         page.wait_for_url(f"**/flows/session/{LIVE_SESSION}/")
+        page.locator('a[href="?tab=timeline"]').click()
+        page.locator(".session-rows tbody tr").nth(1).wait_for()
         assert page.locator(".session-rows tbody tr").count() == 2
         assert "50 %" in page.locator(".facts").inner_text()
         page.locator(".top nav a", has_text="Usage").click()

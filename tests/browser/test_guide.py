@@ -42,7 +42,7 @@ SCREENS = {
     "diff": (f"/flows/diff/{TURN_IDS[0]}/{TURN_IDS[1]}/", ".outcome"),
     "explain": (f"/explain/?flow={IDS['anthropic']}", "h2"),
     "rule-trial": ("/explain/rule/?id=1", ".rule-form"),
-    "session": (f"/flows/session/{SESSION}/", ".columns-chart"),
+    "session": (f"/flows/session/{SESSION}/?tab=context", ".columns-chart"),
     "usage": ("/usage/", ".columns-chart"),
     "rules": ("/admin/providers/transformrule/", "#changelist"),
     "credentials": ("/admin/providers/provider/auth-board/", "table"),

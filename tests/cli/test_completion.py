@@ -29,7 +29,8 @@ def test_every_subcommand_s_help_is_complete():
     """A subcommand without a help, and a command without its options, would show here."""
     words = {each.path: each for each in all_words()}
     assert set(words[""].subcommands) == set(COMMANDS)
-    assert words["flows list"].options == ("--help", "--number", "--filter", "--jq", "--json")
+    options = ("--help", "--number", "--filter", "--jq", "--json", "--follow")
+    assert words["flows list"].options == options
     assert "dump" in words["flows"].subcommands
     assert words["completion"].subcommands.keys() == set(SHELLS)
     assert "--inspect" in words["run"].options
@@ -45,7 +46,7 @@ def test_every_subcommand_s_help_is_complete():
     ("line", "expected"),
     [
         ("fl", "flows"),
-        ("flows ", "list dump diff compare clear pin unpin as import repl --help"),
+        ("flows ", "list dump diff compare clear pin unpin as export import repl --help"),
         ("flows list --js", "--json"),
         ("--config x flows list --js", "--json"),
         ("run -- cla", ""),

@@ -15,7 +15,7 @@ from rest_framework.authtoken.models import Token
 
 from ccproxy_site.cli import _product, manage
 from ccproxy_site.console.api_tokens import token_digest
-from ccproxy_site.doctor import machine_checks
+from ccproxy_site.doctor import machine_checks, stored_checks
 from ccproxy_site.management.commands import openconsole
 from flows.models import UsageDaily
 from interceptor.operate.findings import Level
@@ -134,7 +134,9 @@ def test_open_prints_a_link_where_there_is_no_display(settings, tmp_path, monkey
     assert Path(tmp_path / "login-link.html").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_doctor_names_what_is_wrong_and_its_fix(settings, tmp_path):
+def test_the_doctor_names_what_is_wrong_and_its_fix(settings, tmp_path, monkeypatch):
+    # The tests' database is in memory, and has no file.
+    monkeypatch.setattr(stored_checks, "is_ready", lambda: True)
     tmp_path.chmod(0o755)
     settings.CONFIG_DIR = tmp_path
     make_provider("used", auth_type="key", secret="", host="d.example")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from threading import Event
 
 from ccproxy_site.process import flow_lines
@@ -20,13 +21,14 @@ class Terminal(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.was_flushed, self.may_go_on = Event(), Event()
+        self.was_flushed, self.may_go_on, self.is_writing = Event(), Event(), Event()
         self.may_go_on.set()
 
     def isatty(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        self.is_writing.set()
         self.may_go_on.wait(PATIENCE_S)
         return super().write(text)
 
@@ -45,6 +47,8 @@ def test_a_line_for_each_flow_and_failures_in_the_log(caplog):
     terminal.may_go_on.clear()
     with caplog.at_level(logging.WARNING, flow_lines.FAILURES):
         lines.finished(finished(flow(requested_model="opus")))
+        # From here on the thread takes no further line.
+        assert terminal.is_writing.wait(PATIENCE_S)
         lines.finished(finished(flow(status_code=500)))
         lines.finished(finished(flow(method="DNS")))
         # A stopped terminal keeps nothing from going on, and what it misses is counted.
@@ -53,8 +57,10 @@ def test_a_line_for_each_flow_and_failures_in_the_log(caplog):
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "failed with 500" in caplog.text
     terminal.may_go_on.set()
+    deadline = time.monotonic() + PATIENCE_S
     while "are not shown" not in terminal.getvalue():
-        assert terminal.was_flushed.wait(PATIENCE_S)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     shown = terminal.getvalue().splitlines()
     assert "opus" in shown[0]
     assert "\x1b[31m" in shown[1]

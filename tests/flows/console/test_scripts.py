@@ -24,7 +24,8 @@ def test_addresses_come_from_the_server(script: Path):
 @pytest.mark.parametrize(
     "folder, entries, scripts",
     [
-        ("flows", ["console.js", "resend.js"], SCRIPTS),
+        # The last one is of exported sessions, which stand alone.
+        ("flows", ["console.js", "resend.js", "share.js"], SCRIPTS),
         ("ccproxy_site", ["shell.js", "theme.js"], FRAME),
     ],
 )
