@@ -25,6 +25,7 @@ from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import CA_DIR, Running, key_auth, provider, running_proxy, snapshot
 from tests.interceptor.wireguard.tunnel import Captured, captured
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 CANARY = "canary-7f3a19c04be2d658"
 OTHER = "other-key-55cc11dd99ee33aa"
@@ -126,9 +127,8 @@ def running_world(
     **options: Any,
 ) -> Iterator[World]:
     """All of it; `more` are further providers; with `http2` the providers' server offers it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        udp_port = probe.getsockname()[1]
+    # Servers of both protocols stand there, long after the choice.
+    udp_port = free_port()
     authority = make_authority(directory, *ADDRESSES)
     context = authority.server_context(["http/1.1"])
     # It speaks HTTP/1.1 alone, and would be misunderstood by a proxy that offers more than its
