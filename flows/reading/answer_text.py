@@ -51,20 +51,13 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps
 from providers.wire.core.sse import SseEvent, SseParser
+from providers.wire.response_reading import UNFORESEEN
 
 _SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"error:", b"\xef\xbb\xbf")
 _SNIFFED_BYTES: Final = max(map(len, _SSE_STARTS))
 _ANTHROPIC_TYPES: Final = ("message_start", "message_delta", "content_block_")
-_UNFORESEEN: Final = (
-    TranslationError,
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    RecursionError,
-    OverflowError,
-)
+UNREADABLE: Final = (TranslationError, *UNFORESEEN)
+"""Errors of decoders that end the reading of a body, and not of its page."""
 
 
 class AnswerReader:
@@ -141,7 +134,7 @@ class _ReadEvents:
             self._decoder = provider_codec(wire).stream_decoder()
         try:
             decoded = self._decoder.feed(event)
-        except _UNFORESEEN:
+        except UNREADABLE:
             # It breaks the grammar, but may still say something.
             return event_pieces(event.data)
         if decoded and isinstance(decoded[-1], Failure):
@@ -155,7 +148,7 @@ class _ReadEvents:
             return []
         try:
             events = self._decoder.flush()
-        except _UNFORESEEN:
+        except UNREADABLE:
             events = []
         # A stream that is cut has no words of the provider.
         said = [event for event in events if not isinstance(event, Failure)]
@@ -165,7 +158,7 @@ class _ReadEvents:
         assert self._decoder is not None  # noqa: S101  checked by the callers
         try:
             return self._decoder.held()
-        except _UNFORESEEN:
+        except UNREADABLE:
             return []
 
     def _pieces(self, events: Sequence[Event]) -> list[Piece]:

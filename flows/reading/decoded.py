@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from flows.reading.answer_text import AnswerReader, joined
-from providers.base.errors import TranslationError
+from flows.reading.answer_text import UNREADABLE, AnswerReader, joined
 from providers.base.names import WIRE_FORMATS, WireFormatName
 from providers.wire.answer_form import is_events, is_json
 from providers.wire.core.base import StreamDecoder
@@ -33,16 +32,6 @@ from providers.wire.translate import decoded_request
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _CUT_JSON: Final = "The response is not complete JSON. The raw view shows what arrived."
-_UNFORESEEN: Final = (
-    TranslationError,
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    RecursionError,
-    OverflowError,
-)
 
 
 @dataclass(slots=True)
@@ -100,7 +89,7 @@ def read_request(wire: WireFormatName, url: str, body: bytes) -> ReadRequest:
         return ReadRequest(None, "The request is too large to be shown as a conversation.")
     try:
         return ReadRequest(_decoded_request(wire, path_of(url), body))
-    except _UNFORESEEN as exc:
+    except UNREADABLE as exc:
         return ReadRequest(None, f"The request cannot be read as a conversation: {exc}")
 
 
@@ -137,7 +126,7 @@ def _buffered(wire: WireFormatName, body: bytes, status_code: int) -> Answer:
         response = decoded_response(parsed, wire)
     except ReportedFailure as exc:
         return Answer(failure=sentence_of(exc.failure))
-    except _UNFORESEEN as exc:
+    except UNREADABLE as exc:
         return Answer(note=f"The response cannot be read as a conversation: {exc}")
     return Answer(response.blocks, _finish_of(response))
 
@@ -154,7 +143,7 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
         # Before the stream's end: an event that was cut there is no failure of the provider.
         failure = collector.failure
         _collect_last(decoder, collector, parser.flush())
-    except _UNFORESEEN as exc:
+    except UNREADABLE as exc:
         failure = collector.failure
         note = f"The stream can be read up to here only: {exc}"
     _collect_held(decoder, collector)
@@ -174,16 +163,16 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
 
 def _collect_last(decoder: StreamDecoder, collector: Collector, last: list[SseEvent]) -> None:
     """Take the end of a stream; an event that was cut in the middle is left out."""
-    with suppress(*_UNFORESEEN):
+    with suppress(*UNREADABLE):
         for event in last:
             collector.feed(decoder.feed(event))
-    with suppress(*_UNFORESEEN):
+    with suppress(*UNREADABLE):
         collector.feed(decoder.flush())
 
 
 def _collect_held(decoder: StreamDecoder, collector: Collector) -> None:
     """Take what waited for other blocks to end, after a cut or a failure."""
-    with suppress(*_UNFORESEEN):
+    with suppress(*UNREADABLE):
         collector.feed(decoder.held())
     collector.close_block()
 
