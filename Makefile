@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make check test`.
-.PHONY: run install check test bench bench-check lock audit sbom clean
+.PHONY: run install check test bench bench-check docs pictures lock audit sbom clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -66,11 +66,28 @@ bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
 bench-check: $(VENV)/.dev  ## Measure the proxy quickly and compare its ratios with tests/bench/baseline.json
 	$(PY) -m tests.bench --quick --check --json $(VENV)/bench.json requests bodies $(ARGS)
 
+# The tools of the site have an environment of their own, so that no package of theirs meets ccproxy's.
+DOCS := $(VENV)/docs
+$(DOCS)/.done: requirements-docs.txt | $(PY)
+	@echo "Installing the locked packages of the documentation"
+	@$(PY) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r $<
+	@touch $@
+
+docs: $(DOCS)/.done  ## Build the documentation into build/docs, strictly
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+	@echo "build/docs/index.html; with search: $(PY) -m http.server -b 127.0.0.1 -d build/docs"
+
+pictures: $(VENV)/.dev $(DOCS)/.done  ## Take every picture of the documentation anew, from the demo
+	$(PY) -m tests.pictures $(ARGS)
+
 # Recompile the hashed lock files from pyproject.toml (needs uv on PATH).
-LOCK = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group build
+COMPILE = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header
+LOCK = $(COMPILE) --group build
 lock:  ## Recompile requirements*.txt
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) --group dev pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --group docs -o requirements-docs.txt
 
 # Both need uv on PATH; the first asks a database on the internet.
 audit:  ## Compare the locked packages with the known vulnerabilities
