@@ -7,6 +7,8 @@ import sys
 import sysconfig
 from typing import NamedTuple
 
+from interceptor.operate.python_build import has_link_time_optimisation, has_profile
+
 
 class Interpreter(NamedTuple):
     """The running Python and its build flags."""
@@ -14,9 +16,9 @@ class Interpreter(NamedTuple):
     version: str
     path: str
     has_profile: bool
-    """Built with a profile of its own (`--enable-optimizations`)."""
+    """Built with a profile of its own programs."""
     has_lto: bool
-    """Built with link-time optimisation (`--with-lto`)."""
+    """Built with link-time optimisation, as far as the build's record says."""
     flags: str
 
     @property
@@ -31,13 +33,11 @@ class Interpreter(NamedTuple):
 
 def running() -> Interpreter:
     """Return the interpreter of this process; the servers that are measured have the same."""
-    arguments = _variable("CONFIG_ARGS")
-    flags = f"{_variable('CFLAGS')} {_variable('PY_CFLAGS')} {_variable('PY_CORE_CFLAGS')}"
     return Interpreter(
         version=platform.python_version(),
         path=getattr(sys, "_base_executable", sys.executable),
-        has_profile="--enable-optimizations" in arguments or "-fprofile-use" in flags,
-        has_lto="--with-lto" in arguments or "-flto" in flags,
+        has_profile=has_profile(),
+        has_lto=has_link_time_optimisation(),
         flags=_variable("CFLAGS"),
     )
 

@@ -14,18 +14,23 @@ VARIABLES: dict[str, dict[str, str | None]] = {
     "lto": {"CONFIG_ARGS": "'--enable-optimizations' '--with-lto'", "PY_CFLAGS": "-O2"},
     "unknown": {"CONFIG_ARGS": None, "PY_CFLAGS": None},
 }
+SCHEMES = ("posix_prefix", "venv")
 
 
 @pytest.mark.parametrize(
-    ("build", "told"),
+    ("build", "schemes", "told"),
     [
-        ("plain", ", not optimised: "),
-        ("pgo", ", optimised (PGO)"),
-        ("lto", ", optimised (PGO and LTO)"),
-        ("unknown", ", not optimised: "),
+        ("plain", SCHEMES, ", not optimised: "),
+        ("pgo", SCHEMES, ", optimised (PGO)"),
+        ("lto", SCHEMES, ", optimised (PGO and LTO)"),
+        ("plain", ("deb_system", *SCHEMES), ", optimised (PGO)"),
+        ("unknown", SCHEMES, ", which does not say"),
     ],
 )
-def test_it_works(monkeypatch: pytest.MonkeyPatch, build: str, told: str) -> None:
+def test_it_works(
+    monkeypatch: pytest.MonkeyPatch, build: str, schemes: tuple[str, ...], told: str
+) -> None:
     monkeypatch.setattr(sysconfig, "get_config_var", VARIABLES[build].get)
+    monkeypatch.setattr(sysconfig, "get_scheme_names", lambda: schemes)
     assert told in python_build()
     assert python_build().startswith("Python 3.")
