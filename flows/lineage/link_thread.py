@@ -12,8 +12,8 @@ from django.db import DatabaseError, close_old_connections, connections
 
 from flows.lineage.linker import Linker
 
-BATCH_FLOWS: Final = 10
-"""Flows a transaction: the writer waits for it no longer than this takes."""
+BATCH_FLOWS: Final = 50
+"""Flows a transaction. The writer waits for three statements: all is read and compared before."""
 _COMMIT_S: Final = 0.4
 """Time in which a finished flow's row is written, mostly."""
 _LOOKS: Final = 5

@@ -7,11 +7,12 @@ fills old records after an upgrade in the same way, and goes on where it stopped
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -41,9 +42,59 @@ GUESSED_REACH: Final = timedelta(hours=6)
 RUN_GAP: Final = timedelta(minutes=30)
 RECENT: Final = timedelta(hours=1)
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+_GROUP_BYTES: Final = 8 * 1024 * 1024
+"""Bodies of several flows that are loaded at once."""
 _SIDES: Final = ("client", "forwarded", "upstream", "delivered")
 _TEXT_CHARS: Final = {"path": 300, "author": 200}
+# Of sixty columns: making the others' values took as long as comparing small prompts.
+_COLUMNS: Final = (
+    "state",
+    "started_at",
+    "host",
+    "path",
+    "client_url",
+    "forwarded_url",
+    "user_agent",
+    "client_format",
+    "provider_format",
+    "action",
+    "provider",
+    "provider_type",
+    "requested_model",
+    "sent_model",
+    "session_id",
+    "run_label",
+    "status_code",
+    "is_websocket",
+    "error",
+    "request_size_bytes",
+    "response_size_bytes",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "indexed",
+)
+type Bodies = dict[str, bytes]
+"""Bodies by digest."""
 logger = logging.getLogger(__name__)
+
+
+class _Stored(NamedTuple):
+    """A flow, its sides, and the traces of hooks that changed the body."""
+
+    flow: Flow
+    sides: dict[str, FlowSide]
+    rewriting: list[HookTrace]
+
+    @property
+    def digests(self) -> list[str]:
+        """The bodies that a comparison reads."""
+        digests = [side.body_digest for side in self.sides.values() if side.side in _SIDES]
+        for trace in self.rewriting:
+            digests += [trace.body_before, trace.body_after]
+        return digests
 
 
 class _Read(NamedTuple):
@@ -69,15 +120,8 @@ class Linker:
     def link(self, flows: Sequence[Flow]) -> int:
         """Link flows, the oldest first; return their number."""
         links: list[FlowLink] = []
-        for flow in flows:
-            try:
-                link = self._link(flow)
-            except Exception:
-                # A flow that cannot be compared must not keep the others from it.
-                logger.exception("Flow %s could not be linked", flow.pk)
-                link = None
-            if link is not None:
-                links.append(link)
+        for group in _groups(flow for flow in flows if _is_comparable(flow)):
+            links += filter(None, self._link_group(group))
         ids = [flow.pk for flow in flows]
         with transaction.atomic():
             # Retention may have deleted some meanwhile.
@@ -87,10 +131,29 @@ class Linker:
             Flow.objects.filter(pk__in=stored).update(indexed=True)
         return len(ids)
 
-    def _link(self, flow: Flow) -> FlowLink | None:
-        if flow.is_websocket or not is_model_call(flow):
+    def _link_group(self, group: Sequence[Flow]) -> list[FlowLink | None]:
+        """Link flows whose bodies are loaded at once, or each by itself if one is damaged."""
+        try:
+            stored = [_stored(flow) for flow in group]
+            bodies = load_bodies(chain.from_iterable(each.digests for each in stored))
+            return [self._link(each.flow, _read(each, bodies)) for each in stored]
+        except (InterfaceError, OperationalError):
+            raise
+        except Exception:
+            # Linking a flow again gives the same link.
+            return [self._link_alone(flow) for flow in group]
+
+    def _link_alone(self, flow: Flow) -> FlowLink | None:
+        try:
+            return self._link(flow, _read_alone(flow))
+        except (InterfaceError, OperationalError):
+            raise
+        except Exception:
+            # A flow that cannot be compared must not keep the others from it.
+            logger.exception("Flow %s could not be linked", flow.pk)
             return None
-        read = _read(flow)
+
+    def _link(self, flow: Flow, read: _Read) -> FlowLink | None:
         call = _call(flow, read)
         if call is None:
             return None
@@ -119,7 +182,7 @@ class Linker:
             return known
         calls: list[PromptCall] = []
         for earlier in reversed(_flows_of_scope(scope, flow)):
-            call = _call(earlier, _read(earlier))
+            call = _call(earlier, _read_alone(earlier))
             link = getattr(earlier, "link", None)
             if call is None or link is None:
                 continue
@@ -163,7 +226,7 @@ class Linker:
         previous = Flow.objects.select_related("parts").filter(pk=found.call.id).first()
         if previous is None:
             return
-        before = _read(previous)
+        before = _read_alone(previous)
         broken = find_break(read.bodies.forwarded, before.bodies.forwarded)
         if found.is_other_model:
             broken = Break("model", "model", 0, prompt_bytes(before.bodies.forwarded))
@@ -207,6 +270,26 @@ def prompt_bytes(body: Any) -> int:
     return sum(part.size_bytes for part in parts_of(body))
 
 
+def _is_comparable(flow: Flow) -> bool:
+    # Turns of a websocket are compared where they are shown.
+    return not flow.is_websocket and is_model_call(flow)
+
+
+def _groups(flows: Iterable[Flow]) -> Iterator[list[Flow]]:
+    """Split flows into groups whose bodies fit into memory together; a large one is alone."""
+    group: list[Flow] = []
+    held_bytes = 0
+    for flow in flows:
+        size_bytes = flow.request_size_bytes + flow.response_size_bytes
+        if group and held_bytes + size_bytes > _GROUP_BYTES:
+            yield group
+            group, held_bytes = [], 0
+        group.append(flow)
+        held_bytes += size_bytes
+    if group:
+        yield group
+
+
 def is_model_call(flow: Flow) -> bool:
     """Return whether a flow's request is a conversation with a model."""
     if flow.action in ("local", "refused"):
@@ -230,7 +313,8 @@ def pending() -> QuerySet[Flow]:
 
 
 def _with_parts(flows: QuerySet[Flow]) -> QuerySet[Flow]:
-    return flows.select_related("parts").defer("search_text")
+    parts = (f"parts__{field.attname}" for field in FlowParts._meta.concrete_fields)
+    return flows.select_related("parts").only(*_COLUMNS, *parts)
 
 
 def _flows_of_scope(scope: Scope, flow: Flow) -> list[Flow]:
@@ -274,12 +358,21 @@ def _call(flow: Flow, read: _Read) -> PromptCall | None:
     return call
 
 
-def _read(flow: Flow) -> _Read:
+def _stored(flow: Flow) -> _Stored:
     parts: FlowParts | None = getattr(flow, "parts", None)
-    sides = parts.by_side() if parts else {}
-    traces = parts.traces() if parts else []
-    rewriting = [trace for trace in traces if trace.body_before != trace.body_after]
-    bodies = load_bodies(_digests(sides, rewriting))
+    if parts is None:
+        return _Stored(flow, {}, [])
+    rewriting = [trace for trace in parts.traces() if trace.body_before != trace.body_after]
+    return _Stored(flow, parts.by_side(), rewriting)
+
+
+def _read_alone(flow: Flow) -> _Read:
+    stored = _stored(flow)
+    return _read(stored, load_bodies(stored.digests))
+
+
+def _read(stored: _Stored, bodies: Bodies) -> _Read:
+    sides = stored.sides
     # A translated response is in the client's format where it was delivered.
     forwarded = side_body(sides.get("forwarded") or sides.get("client"), bodies)
     client = side_body(sides.get("client"), bodies)
@@ -288,20 +381,13 @@ def _read(flow: Flow) -> _Read:
         SentBodies(_parsed(client), _parsed(forwarded)),
         forwarded.plain,
         response.plain,
-        [_hook_bodies(trace, bodies) for trace in rewriting],
+        [_hook_bodies(trace, bodies) for trace in stored.rewriting],
     )
 
 
 def _parsed(view: Any) -> Any:
     too_large = len(view.plain) > MAX_BODY_BYTES
     return view.json.value if view.kind == "json" and not too_large else None
-
-
-def _digests(sides: dict[str, FlowSide], traces: Iterable[HookTrace]) -> list[str]:
-    digests = [side.body_digest for side in sides.values() if side.side in _SIDES]
-    for trace in traces:
-        digests += [trace.body_before, trace.body_after]
-    return digests
 
 
 def _hook_bodies(trace: HookTrace, bodies: dict[str, bytes]) -> HookBodies:

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -62,13 +63,25 @@ class RecentCalls:
         kept = calls[-SCOPE_CALLS:]
         self._calls[scope] = kept
         self._bytes += sum(call.held_bytes for call in kept)
-        while len(self._calls) > 1 and self._is_full():
-            self._drop(next(iter(self._calls)))
+        self._forget_oldest()
 
     def add(self, scope: Scope, call: PromptCall) -> None:
         """Add the newest call of a scope, or replace it by a later state."""
-        others = [each for each in self._calls.get(scope, []) if each.id != call.id]
-        self.put(scope, sorted([*others, call], key=lambda each: each.at))
+        calls = self._calls.setdefault(scope, [])
+        self._calls.move_to_end(scope)
+        same = next((each for each in calls if each.id == call.id), None)
+        if same is not None:
+            calls.remove(same)
+            self._bytes -= same.held_bytes
+        insort(calls, call, key=lambda each: each.at)
+        self._bytes += call.held_bytes
+        if len(calls) > SCOPE_CALLS:
+            self._bytes -= calls.pop(0).held_bytes
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        while len(self._calls) > 1 and self._is_full():
+            self._drop(next(iter(self._calls)))
 
     def _is_full(self) -> bool:
         return self._bytes > self.max_bytes or len(self._calls) > self.max_scopes

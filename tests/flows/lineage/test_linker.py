@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.lineage.linker import Linker, pending
-from flows.models import Flow, FlowLink
+from flows.models import Flow, FlowBody, FlowLink, FlowParts
 from flows.reading.decoded import format_of
 from flows.record import FlowRecord
 from flows.redaction.redactor import Redactor
@@ -210,3 +210,24 @@ def test_one_question_to_two_models_is_no_switch() -> None:
         agent.send(Expected("first"), tool=False)
         agents.append(agent)
     assert check(linked(agents)) == 0
+
+
+@pytest.mark.parametrize("damage", ["body", "sides"])
+def test_a_damaged_flow_keeps_no_other_from_its_link(
+    damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = [pair[0] for pair in untouched("s", 4).sent]
+    record(sent)
+    parts = FlowParts.objects.get(pk=sent[-1].id)
+    if damage == "sides":
+        parts.sides = "not JSON"
+        parts.save()
+    else:
+        digest = parts.by_side()["client"].body_digest
+        FlowBody.objects.filter(pk=digest).update(blob=b"not packed", encoding="zstd")
+    assert Linker().link_pending() == len(sent)
+    assert not pending().exists()
+    assert caplog.messages == [f"Flow {sent[-1].id} could not be linked"]
+    links = FlowLink.objects.in_bulk()
+    assert {each.id for each in sent[:-1]} <= links.keys()
+    assert links[sent[1].id].previous == sent[0].id
