@@ -177,6 +177,22 @@ class Flow(models.Model):
                 name="flow_imported",
                 condition=models.Q(imported_at__isnull=False),
             ),
+            # Orders of the list by a figure, the same in both directions.
+            models.Index(
+                fields=["cost_usd", "id"],
+                name="flow_cost",
+                condition=models.Q(cost_usd__isnull=False),
+            ),
+            models.Index(
+                fields=["duration_ms", "id"],
+                name="flow_duration",
+                condition=models.Q(duration_ms__isnull=False),
+            ),
+            models.Index(
+                fields=["input_tokens", "id"],
+                name="flow_input_tokens",
+                condition=models.Q(input_tokens__isnull=False),
+            ),
             models.Index(
                 fields=["started_at"],
                 name="flow_unindexed",

@@ -14,11 +14,12 @@ from flows.console import (
     saved_filter_views,
     session_views,
 )
+from flows.console.flow_list import list_views, peek_view
 
 app_name = "flows"
 urlpatterns = [
-    path("", pages.flow_list, name="list"),
-    path("rows", pages.flow_rows, name="rows"),
+    path("", list_views.flow_list, name="list"),
+    path("rows", list_views.flow_rows, name="rows"),
     path("har", export_views.har_of_list, name="har"),
     path("import/", import_views.import_page, name="import"),
     path("saved/", saved_filter_views.save_filter, name="save-filter"),
@@ -32,6 +33,7 @@ urlpatterns = [
     path("session/<path:session_id>/", session_views.session_page, name="session"),
     path("diff/<str:before_id>/<str:after_id>/", compare_views.pair_page, name="pair"),
     path("<str:flow_id>/", pages.flow_page, name="detail"),
+    path("<str:flow_id>/peek", peek_view.flow_peek, name="peek"),
     path("<str:flow_id>/pin", pin_views.pin_flow, name="pin"),
     path("<str:flow_id>/partial", pages.flow_partial, name="partial"),
     path("<str:flow_id>/json/<str:source>", pages.flow_json, name="json"),

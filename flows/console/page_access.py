@@ -57,3 +57,10 @@ def require_rights(request: HttpRequest, rights: tuple[str, ...]) -> None:
         raise PermissionDenied(
             f"This needs the right {missing[0]}, which you do not have: ask an administrator."
         )
+
+
+def wants_part(request: HttpRequest) -> bool:
+    """Check whether htmx asks for a part of a page rather than for all of it."""
+    htmx = request.htmx  # type: ignore[attr-defined]
+    # A browser that goes back asks for the page again, and needs all of it.
+    return bool(htmx) and not htmx.history_restore_request

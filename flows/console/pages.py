@@ -1,4 +1,4 @@
-"""Pages of the console: the list of flows and one flow. Each view asks a query and renders."""
+"""Pages of one flow, and its bodies. Each view asks a query and renders."""
 
 from __future__ import annotations
 
@@ -10,79 +10,26 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     JsonResponse,
-    QueryDict,
 )
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from flows.console.filter_form import FlowListFilter
-from flows.console.page_access import console_page
+from flows.console.page_access import console_page, wants_part
 from flows.console.tabs import TABS, default_tab, tab_names
 from flows.display import json_tree
 from flows.display.safe_text import printable
 from flows.export.kinds import KINDS
 from flows.live.answer_so_far import answer_since
-from flows.models import Flow, WebSocketMessage
+from flows.models import WebSocketMessage
 from flows.queries import selectors
-from flows.queries.filters import FlowFilter, pasted_flow_id
-from flows.queries.jq_page import jq_page
 from flows.queries.resends import resends_of
 from flows.queries.rights import VIEW_FLOWS
-from flows.queries.saved_filters import (
-    FILTER_NAMES,
-    filter_errors,
-    saved_filters,
-    unknown_parameters,
-)
 from flows.reading.body_view import body_view, side_body
 from flows.reading.sentence import changed_hooks, sentence
 from flows.sides import header
 
-MAX_LIVE_ROWS = 60
-_MAX_CHIP_CHARS = 200
 _HOOK_BODY = re.compile(r"hook-(?P<seq>[0-9]{1,5})-(?P<when>before|after)")
 _MESSAGE_BODY = re.compile(r"message-(?P<seq>[0-9]{1,9})")
-
-
-@console_page(VIEW_FLOWS)
-def flow_list(request: HttpRequest) -> HttpResponse:
-    """Show the newest flows, filtered by the URL."""
-    pasted = pasted_flow_id(request.GET.get("q", ""))
-    if pasted and Flow.objects.filter(pk=pasted).exists():
-        return _go(request, pasted)
-    filters = FlowListFilter(request.GET, queryset=Flow.objects.all())
-    cursor = request.GET.get("cursor", "")
-    source = request.GET.get("jq", "").strip()
-    errors = [*filter_errors(filters), *unknown_parameters(request.GET)]
-    jq = jq_page(filters.qs, source) if source else None
-    if jq and jq.error:
-        errors.append(jq.error)
-    page = jq.page if jq else selectors.flow_page(filters.qs, cursor)
-    context = {
-        "page": page,
-        "filters": filters,
-        "jq": jq,
-        "errors": errors,
-        "chips": _chips(request.GET, filters),
-        "older": _query(request.GET, cursor=page.older) if page.older else "",
-        "newest": _query(request.GET, cursor="") if cursor else "",
-        "first_page": not cursor and not source,
-        "live_query": _query(request.GET, cursor=""),
-        "saved": saved_filters(request.user).select_related("owner"),
-    }
-    template = "flows/_results.html" if _wants_part(request) else "flows/list.html"
-    return render(request, template, context)
-
-
-@console_page(VIEW_FLOWS)
-def flow_rows(request: HttpRequest) -> HttpResponse:
-    """Show the rows of the flows in `ids` that match the URL's filters, for a live list."""
-    parts = request.GET.get("ids", "").split(",")
-    ids = [flow_id for flow_id in parts if flow_id]
-    named = Flow.objects.filter(pk__in=ids[:MAX_LIVE_ROWS])
-    matching = FlowFilter(request.GET, queryset=named).qs
-    rows = list(selectors.rows(matching))
-    return render(request, "flows/_rows.html", {"flows": rows})
 
 
 @console_page(VIEW_FLOWS)
@@ -113,7 +60,7 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
     if tab == "response" and request.GET.get("beside"):
         client = {"flow": flow, "tab": tab, **TABS["client"](detail, request.GET)}
         context["beside"] = render_to_string("flows/_client.html", client, request)
-    if _wants_part(request):
+    if wants_part(request):
         template = "flows/_flow.html" if request.GET.get("whole") else "flows/_tabs.html"
         return render(request, template, context)
     neighbours = selectors.neighbours(flow)
@@ -221,42 +168,3 @@ def _extension(stored: _StoredBody) -> str:
 
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]", "_", name)
-
-
-def _wants_part(request: HttpRequest) -> bool:
-    htmx = request.htmx  # type: ignore[attr-defined]
-    # A browser that goes back asks for the page again, and needs all of it.
-    return bool(htmx) and not htmx.history_restore_request
-
-
-def _go(request: HttpRequest, flow_id: str) -> HttpResponse:
-    response = redirect("flows:detail", flow_id)
-    # htmx would put the page that a redirect leads to into the list.
-    if request.htmx:  # type: ignore[attr-defined]
-        return HttpResponse(headers={"HX-Redirect": response["Location"]})
-    return response
-
-
-def _query(params: QueryDict, **changes: str) -> str:
-    """Return the URL's query with some parameters changed; empty ones are left out."""
-    query = QueryDict(mutable=True)
-    for name in (*FILTER_NAMES, "cursor"):
-        value = changes.get(name, params.get(name, ""))
-        if value:
-            query[name] = value
-    return f"?{query.urlencode()}"
-
-
-def _chips(params: QueryDict, filters: FlowFilter) -> list[dict[str, str]]:
-    """Return the filters in force, each with the address of the list without it."""
-    chips = []
-    for name in FILTER_NAMES:
-        value = params.get(name, "")
-        if not value:
-            continue
-        # jq is no filter of the set, and has no label.
-        label = str(filters.filters[name].label) if name in filters.filters else name
-        words = {"true": "yes", "false": "no"}.get(value, value[:_MAX_CHIP_CHARS])
-        without = _query(params, **{name: "", "cursor": ""})
-        chips.append({"label": label, "value": words, "without": without})
-    return chips

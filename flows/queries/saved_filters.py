@@ -15,8 +15,8 @@ from providers.base.nearest import capitalised, nearest, no_such
 
 FILTER_NAMES: Final = (*FlowFilter.base_filters, "jq")
 """The parameters of the list's address that filter."""
-_PAGE_NAMES: Final = ("cursor", "limit", "ids")
-"""The parameters of the list's address that say which part of it is shown."""
+_PAGE_NAMES: Final = ("cursor", "limit", "ids", "sort", "columns", "peek")
+"""The parameters of the list's address that say which part of it is shown, and how."""
 
 MAX_QUERY_CHARS: Final = 4000
 MAX_SAVED: Final = 200

@@ -51,6 +51,8 @@ _ROW_FIELDS: Final = (
     "client_format",
     "error",
     "hooks_changed",
+    "event_count",
+    "user_agent",
     "first_byte_ms",
     "first_event_ms",
     "duration_ms",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from django import template
@@ -35,7 +35,16 @@ register.filter("usd", units.usd)
 register.filter("percent", units.percent)
 
 _TONES = 6
+_MIN_TIMED_MS = 100
+"""In less time, packets decide how fast a response looks."""
 SIGNS = {"added": "+", "removed": "−", "changed": "≠", "moved": "↕", "same": ""}
+
+
+class Speed(NamedTuple):
+    """Output tokens of a response a second."""
+
+    tokens_a_second: float
+    is_estimated: bool
 
 
 @register.filter("wire")
@@ -86,6 +95,32 @@ def cached_share(flow: Flow) -> float | None:
 def elapsed_ms(flow: Flow) -> float:
     """Return how long a running flow has taken until now."""
     return max(0.0, (timezone.now() - flow.started_at).total_seconds() * 1000)
+
+
+@register.filter
+def tokens_a_second(flow: Flow) -> Speed | None:
+    """Return the speed of a response behind its first event; None where it is not known.
+
+    The tokens of a running one are estimated by its events: most vendors send one with each token
+    or few.
+    """
+    begun_ms = ttft_ms(flow)
+    is_live = flow.state == Flow.State.LIVE
+    tokens = flow.event_count if is_live else flow.output_tokens
+    ended_ms = elapsed_ms(flow) if is_live else flow.duration_ms
+    if not flow.is_stream or not tokens or begun_ms is None or ended_ms is None:
+        return None
+    if ended_ms - begun_ms < _MIN_TIMED_MS:
+        return None
+    return Speed(tokens / (ended_ms - begun_ms) * 1000, is_estimated=is_live)
+
+
+@register.filter
+def speed(found: Speed | None) -> str:
+    """Write a speed as "48", one that is estimated as "~48"."""
+    if found is None:
+        return units.UNKNOWN
+    return f"{'~' if found.is_estimated else ''}{found.tokens_a_second:,.0f}"
 
 
 @register.filter
@@ -172,7 +207,7 @@ def filter_link(context: template.Context, name: str, value: str, label: str = "
     query = QueryDict(mutable=True)
     for key, current in context["request"].GET.items():
         # A cursor belongs to another list.
-        if current and key not in ("cursor", "ids", name):
+        if current and key not in ("cursor", "ids", "peek", name):
             query[key] = current
     query[name] = value
     return format_html(

@@ -364,3 +364,48 @@ def test_a_flow_is_pinned_from_the_list_and_on_its_page(visit: Visit, seeded: In
     page.locator(".steps .pin [aria-pressed=false]", has_text="pin").wait_for()
     page.goto(f"{visit.base}/flows/?pinned=true")
     page.locator("#empty").wait_for()
+
+
+def test_the_pane_shows_flows_without_leaving_the_list(visit: Visit, seeded: Interceptor) -> None:
+    page = visit.go("/flows/?provider=local")
+    rows = [row.get_attribute("id")[2:] for row in page.locator("tr.flow").all()]
+    page.keyboard.press("j")
+    page.keyboard.press("v")
+    page.locator(f"#peek [data-peek='{rows[0]}']").wait_for()
+    page.keyboard.press("j")
+    page.locator(f"#peek [data-peek='{rows[1]}']").wait_for()
+    assert page.url.endswith(f"?provider=local&peek={rows[1]}")
+    visit.picture("peek")
+    page.reload()
+    page.locator(f"#peek [data-peek='{rows[1]}']").wait_for()
+    assert page.locator("tr.chosen").get_attribute("id") == f"f-{rows[1]}"
+    page.keyboard.press("Escape")
+    page.locator("#peek").wait_for(state="hidden")
+    assert page.url.endswith("?provider=local")
+    # The same with a click, and the list goes on to sort and to filter.
+    page.locator(f"#f-{rows[0]}").hover()
+    page.locator(f"#f-{rows[0]} [data-act=peek]").click()
+    page.locator(f"#peek [data-peek='{rows[0]}']").wait_for()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate(WIDE) == []
+    visit.picture("peek-phone")
+    page.locator("[data-act=peek-open]").click()
+    page.wait_for_url(f"**/flows/{rows[0]}/")
+
+
+def test_columns_and_order_are_chosen_on_the_list(visit: Visit, seeded: Interceptor) -> None:
+    page = visit.go("/flows/?provider=local")
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_label("Tok/s").check()
+    page.get_by_label("Size up / down").uncheck()
+    page.get_by_role("button", name="Show these").click()
+    page.locator("th.speed").wait_for()
+    assert page.locator("th.bytes").count() == 0
+    assert "provider=local" in page.url
+    page.locator("th.took a").click()
+    page.wait_for_url("**sort=-took*")
+    assert page.locator("th.took[aria-sort=descending]").count() == 1
+    page.locator("#q").fill("haiku")
+    page.wait_for_url("**q=haiku*")
+    assert "sort=-took" in page.url
+    page.context.clear_cookies(name="ccproxy-columns")

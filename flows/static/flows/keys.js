@@ -6,6 +6,7 @@ import {
   choose, goBack, hasRows, hasTabs, openChosen, openTab, pin, resend, search, turnTab,
 } from "./navigation.js";
 import { element, one, press } from "./page.js";
+import { togglePeek } from "./peek.js";
 
 /* `keys` do `act`, which gets the key; `when` says on which pages. The sheet shows `shown`, or else the keys. */
 const KEYS = [
@@ -25,7 +26,8 @@ const KEYS = [
     when: hasTabs,
   },
   { keys: ["Enter"], says: "open the flow", act: openChosen },
-  { keys: ["Escape"], shown: ["Esc"], says: "back to the list", act: goBack },
+  { keys: ["v"], says: "peek at the chosen flow beside the list", act: togglePeek, when: hasRows },
+  { keys: ["Escape"], shown: ["Esc"], says: "close the pane, or back to the list", act: goBack },
   { keys: ["/"], says: "search", act: search },
   { keys: ["x"], says: "clear search and filters", act: () => press(one("[data-act=clear]")) },
   { keys: [..."12345678"], shown: ["1", "…", "8"], says: "tabs of a flow", act: openTab },

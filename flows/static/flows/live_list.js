@@ -1,6 +1,7 @@
 /* Keeps the list of flows current. Lost messages do no harm: rows always come from the server. */
 import { localTimes } from "./local_time.js";
 import { all, one } from "./page.js";
+import { refreshPeek } from "./peek.js";
 import { connect } from "./socket.js";
 
 const BATCH_ROWS = 50;
@@ -59,6 +60,7 @@ export function watchList(path) {
   setInterval(() => {
     for (const row of all("tr.flow[data-state=live]")) note(row.id.slice(2), "");
   }, 5000);
+  setInterval(tick, 1000);
   window.addEventListener("scroll", () => {
     if (isAtTop() && unseen.size && liveTable()) bring();
   }, { passive: true });
@@ -68,6 +70,18 @@ export function watchList(path) {
     scrollTo({ top: 0 });
     bring();
   });
+}
+
+/* Running rows count the time on, between two answers of the server. */
+function tick() {
+  for (const clock of all("tr.flow[data-state=live] [data-since]")) {
+    clock.began_ms ??= performance.now() - Number(clock.dataset.since);
+    const seconds = Math.floor((performance.now() - clock.began_ms) / 1000);
+    if (seconds < 1) continue;
+    const minutes = Math.floor(seconds / 60);
+    const rest = String(seconds % 60).padStart(2, "0");
+    clock.textContent = minutes ? `${minutes} m ${rest} s …` : `${seconds} s …`;
+  }
 }
 
 function refresh() {
@@ -108,7 +122,7 @@ async function fetchRows() {
   const batch = [...waiting].slice(0, BATCH_ROWS);
   for (const [id] of batch) waiting.delete(id);
   const query = new URLSearchParams(table.dataset.query);
-  const isUnfiltered = !query.size;
+  const isUnfiltered = [...query.keys()].every((name) => name === "columns");
   query.set("ids", batch.map(([id]) => id).join(","));
   try {
     const response = await fetch(`${table.dataset.rows}?${query}`);
@@ -170,6 +184,7 @@ function refill(old, row) {
   old.replaceChildren(...row.childNodes);
   htmx.process(old);
   if (hadFocus) one(".open", old).focus({ preventScroll: true });
+  refreshPeek(old.id.slice(2));
 }
 
 function insert(row) {

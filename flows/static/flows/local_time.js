@@ -25,8 +25,8 @@ export function localTimes() {
 
 /* The list's times have no room for their zone: the heading names it. */
 export function nameZone() {
-  const heading = one("table.flows thead th");
-  if (heading?.textContent === "Time") heading.textContent = `Time (${zone})`;
+  const heading = one("table.flows th.time span") || one("table.flows th.time");
+  if (heading?.textContent.trim() === "Time") heading.textContent = `Time (${zone})`;
 }
 
 /* Fields for moments show and take local time, as the rows do; addresses keep UTC. */

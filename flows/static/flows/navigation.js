@@ -1,6 +1,7 @@
 /* Moving about: the chosen row, the way back to the list as it was, clicks on rows. */
 import { asUtc, localFields, localTimes, nameZone } from "./local_time.js";
 import { all, chosenRow, one, onEveryPage, pageFlow, press } from "./page.js";
+import { closePeek, followChoice } from "./peek.js";
 
 const KEPT = "ccproxy-list";
 const KEPT_ROW = "ccproxy-row"; // the flow that was chosen or open last
@@ -57,6 +58,7 @@ export function choose(step) {
   sessionStorage.setItem(KEPT_ROW, next.id.slice(2));
   next.scrollIntoView({ block: "nearest" });
   one(".open", next).focus({ preventScroll: true });
+  followChoice();
 }
 
 /* Open the tab `step` to the right of the shown one. */
@@ -72,7 +74,7 @@ export const openTab = (number) => press(all(".tabs a")[number - 1]);
 export function goBack() {
   const open = one(".more-filters[open]");
   if (open) open.open = false;
-  else press(one("[data-act=flow]")) || press(one("[data-act=back]"));
+  else if (!closePeek()) press(one("[data-act=flow]")) || press(one("[data-act=back]"));
 }
 
 export function search() {
