@@ -17,6 +17,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.views import ChangeList
 
 from ccproxy_site.console.api_tokens import fill_with_new_token
+from ccproxy_site.notices import notice_admin  # noqa: F401  # registers its page
 from providers.audit.log import caller_of, record_audit
 from providers.config_admin import token_page
 

@@ -133,6 +133,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "Send a recorded request again, as it is or edited, and print the response.",
     ),
+    "notices": ProductCommand(
+        "notices",
+        "ccproxy_site",
+        Role.CLI,
+        "List the notices of failures and other events, or send a sample of one.",
+    ),
     "mcp": ProductCommand(
         "mcpstdio",
         "ccproxy_site",

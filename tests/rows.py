@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
+from ccproxy_site.models import SentNotice
 from flows.models import Flow, FlowBody
 from flows.sides import FlowSide, HookTrace
 from interceptor.access.client_token import create_client_token
@@ -137,6 +138,7 @@ def make_one_of_each(user: User) -> None:
     )
     PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
     ModelFact.objects.create(model="m", facts={"refuses": ["temperature"]})
+    SentNotice.objects.create(made_at=timezone.now(), kind="failure", text="it failed")
     Group.objects.create(name="readers")
     Token.objects.create(user=user)
     record_audit("reveal", "provider anthropic", by=Caller("boss", "console", "127.0.0.1"))

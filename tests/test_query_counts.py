@@ -62,6 +62,7 @@ NOT_VISITED = {
     "admin:password_change_done": "needs a changed password",
     "admin:view_on_site": "no model has an address of its own",
     "admin:autocomplete": "answers the forms' own scripts",
+    "admin:ccproxy_site_sentnotice_test": "POST alone",
     "admin:providers_auth_test": "POST alone",
     "admin:providers_auth_renew": "POST alone",
     "admin:auth_user_password_change": "Django's own",

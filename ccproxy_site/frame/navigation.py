@@ -124,6 +124,7 @@ NAVIGATION: Final = (
         (
             Page("Status", ADMIN_INDEX, (), "health interceptors queue dropped"),
             _model("Interceptors", "interceptor_interceptorstatus", "processes heartbeat"),
+            _model("Notices", "ccproxy_site_sentnotice", "alerts webhook failures"),
             _model("Audit log", "providers_auditentry", "history who"),
             _model("API tokens", "authtoken_tokenproxy", "rest"),
             _model("Users", "auth_user", "accounts"),

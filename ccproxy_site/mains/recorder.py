@@ -24,6 +24,7 @@ from ccproxy_site.mains.addresses import endpoints_of
 from ccproxy_site.mains.child_main import follow
 from ccproxy_site.mains.proxy_client import ProxyClient
 from ccproxy_site.mains.recording_watch import RecordingWatch
+from ccproxy_site.notices.setup import NoticeService, notice_thread
 from ccproxy_site.process.banner import announce
 from ccproxy_site.process.bridge import Bridge
 from ccproxy_site.process.flow_lines import FlowLines
@@ -122,6 +123,12 @@ class Recorder:
             tracing_conf(settings), lambda: self._writer.stats(), self._proxy_points
         )
         self._flow_lines = FlowLines(sys.stderr if flow_lines else None)
+        self._notices = notice_thread(
+            settings,
+            redact=self._redactor.text,
+            problem=lambda: self._recording.problem,
+            cooldowns=self._cooldowns,
+        )
         self._writer = FlowWriter(
             redactor=self._redactor,
             retention=retention_policy(settings),
@@ -129,6 +136,7 @@ class Recorder:
             on_finished=(
                 self._flow_lines.finished,
                 *self._telemetry.on_finished,
+                *([self._notices.finished] if self._notices else []),
                 self._note_ended,
             ),
         )
@@ -268,6 +276,8 @@ class Recorder:
             LoginsService(logins),
             WatcherService(self._watcher),
         ]
+        if self._notices is not None:
+            services.insert(0, NoticeService(self._notices))
         if tracing := self._telemetry.tracing:
             services.insert(0, ExportService(tracing, self._telemetry.push))
         if self._flow_log is not None:
@@ -332,6 +342,13 @@ class Recorder:
         for first in list(told)[:1]:
             told[first]["measures"] = self._telemetry.measures()
         return told
+
+    def _cooldowns(self) -> list[dict[str, Any]]:
+        """Return the cooldowns of the connected proxies."""
+        found: list[dict[str, Any]] = []
+        for client in list(self._clients.values()):
+            found += client.facts().get("cooldowns", [])
+        return found
 
     def _proxy_points(self) -> list[Point]:
         found: list[Point] = []

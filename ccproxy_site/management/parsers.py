@@ -73,6 +73,18 @@ def apitoken(parser: ArgumentParser) -> None:
         )
 
 
+def notices(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy notices`."""
+    parser.description = "Notices of failures and other events; see docs/notices.md."
+    actions = parser.add_subparsers(dest="action", metavar="list|test", required=True)
+    listing = actions.add_parser("list", help="list the newest notices and their deliveries")
+    test = actions.add_parser(
+        "test", help="send a sample by each channel; exit code 1 if one does not deliver it"
+    )
+    for action in (listing, test):
+        action.add_argument("--json", action="store_true", help="machine-readable output")
+
+
 def doctor(parser: ArgumentParser) -> None:
     """Declare the options of `ccproxy doctor`."""
     parser.description = (

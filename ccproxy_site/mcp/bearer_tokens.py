@@ -23,13 +23,11 @@ from rest_framework.authtoken.models import Token
 from ccproxy_site.console.api_tokens import token_digest
 from ccproxy_site.mcp.mcp_caller import McpCaller, does_all, reads
 from ccproxy_site.process.secret_file import read_or_create_secret
+from ccproxy_site.process.secret_source import read_secret_source
 from interceptor.config.files.groups import SecretSource
 from interceptor.config.files.server import ServerSettings
-from providers.auth.base import CommandAuth, FileAuth
 from providers.auth.registry import SECRETS
-from providers.auth.sources import SourceContext, SourceFailed, read_command, read_file
 from providers.base.errors import ConfigError
-from providers.fields import keyring
 
 logger = logging.getLogger("ccproxy")
 
@@ -135,21 +133,7 @@ class BearerTokens:
                 return "", str(exc)
         if isinstance(source, str):
             return source.strip(), "" if source.strip() else "the token is empty"
-        return await self._read_source(source)
-
-    async def _read_source(self, source: SecretSource) -> tuple[str, str]:
-        context = SourceContext(open_keyring=keyring, timeout_s=self._timeout_s)
-        try:
-            if source.command and source.type != "file":
-                text = await read_command(CommandAuth(command=source.command), context)
-            elif source.file:
-                text = await read_file(FileAuth(file=source.file), context)
-            else:
-                return "", "the source names neither a command nor a file"
-        except SourceFailed as exc:
-            return "", f"the source {exc}"
-        token = text.strip()
-        return token, "" if token else "the source yields nothing"
+        return await read_secret_source(source, self._timeout_s)
 
 
 def _digest(text: str) -> bytes:

@@ -42,6 +42,8 @@ class BoardRow:
     tried_at: datetime | None = None
     refusals: int = 0
     last_refusal_at: datetime | None = None
+    is_renewable: bool = True
+    """It may be renewed: false for a login without a refresh token."""
 
     @property
     def needs_key(self) -> bool:
@@ -91,6 +93,7 @@ def _row(
         return BoardRow(provider, source, state, missing, **more)
     kept = states.get(login_digest(login_key(auth)))
     state, is_bad, expires_at, error = _login_state(auth, kept, now)
+    more["is_renewable"] = _is_renewable(auth)
     if kept is not None:
         more |= {
             "refreshed_at": kept.refreshed_at,
@@ -143,6 +146,15 @@ def _login_state(
     if expires_at is None or expires_at <= now:
         return "renewed at the next request", False, expires_at, ""
     return ("expires soon" if expires_at - now < SOON else "good"), False, expires_at, ""
+
+
+def _is_renewable(auth: OAuthAuth) -> bool:
+    """Return False for a login of this machine that has no refresh token."""
+    try:
+        login = read_login(auth, read_document(LoginFiles(SECRETS).path(auth)) or {})
+    except (BadCredentialFile, SourceFailed):
+        return True
+    return bool(login.refresh) or not login.access
 
 
 def _refusals(now: datetime) -> dict[str, tuple[int, datetime]]:

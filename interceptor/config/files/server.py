@@ -27,6 +27,7 @@ from interceptor.config.files.groups import (
     ShapingSettings,
     Texts,
 )
+from interceptor.config.files.notices_section import NoticesSettings
 from providers.base.errors import ConfigError
 from providers.base.upstream_proxy import SETTING, parse_setting
 
@@ -108,6 +109,7 @@ class ServerSettings(Group):
     gemini_capacity: GeminiCapacitySettings = GeminiCapacitySettings()
     pplx: PplxSettings = PplxSettings()
     mcp: McpSettings = McpSettings()
+    notices: NoticesSettings = NoticesSettings()
     shaping: ShapingSettings = ShapingSettings()
 
     @field_validator("upstream_proxy")

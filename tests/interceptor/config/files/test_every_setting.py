@@ -44,6 +44,22 @@ EFFECTS: dict[str, dict[str, str]] = {
     "interceptor/test_kept_notes.py": {
         "mcp.buffer.ttl_seconds": "test_the_settings_are_the_limits",
     },
+    "ccproxy_site/notices/test_channels.py": {
+        "notices.command.run": "test_the_command_gets_json_and_no_secret",
+        "notices.command.timeout_seconds": "test_a_command_that_fails",
+        "notices.webhook.auth": "test_a_secret_from_its_source",
+        "notices.webhook.format": "test_the_format_of_slack",
+        "notices.webhook.timeout_seconds": "test_a_receiver_that_does_not_respond",
+        "notices.webhook.url": "test_the_json_body",
+    },
+    "ccproxy_site/notices/test_events.py": {
+        "notices.content": "test_texts_are_in_it_where_that_is_set",
+        "notices.interval_seconds": "test_the_interval_is_that_of_the_settings",
+        "notices.kinds": "test_failures_and_nothing_else",
+        "notices.login_hours": "test_logins",
+        "notices.spend_day_usd": "test_spend_of_a_day",
+        "notices.spend_session_usd": "test_spend_of_a_session",
+    },
     "admin/test_login.py": {
         "console.trusted_proxies": "test_the_address_behind_a_trusted_proxy_counts",
     },

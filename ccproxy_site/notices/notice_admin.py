@@ -1,0 +1,90 @@
+"""Page of the newest notices, read only, with a button that sends a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+
+from ccproxy_site.models import SentNotice
+from ccproxy_site.notices.sample import NO_CHANNEL, send_sample
+from providers.audit.log import audited, caller_of
+from providers.web.column import column
+
+TEST_RIGHT = "providers.change_provider"
+"""Right to send a sample: it goes out of this machine, and may start the command."""
+
+
+@require_POST
+def send_test(request: HttpRequest) -> HttpResponse:
+    """Send a sample by each channel, and say what happened."""
+    if not request.user.has_perm(TEST_RIGHT):
+        raise PermissionDenied
+    with audited("notice-test", "a sample of a notice", by=caller_of(request)):
+        outcomes = send_sample(settings.CCPROXY)
+    if not outcomes:
+        messages.warning(request, NO_CHANNEL)
+    for name, outcome in outcomes.items():
+        say = messages.success if outcome.is_delivered else messages.error
+        say(request, f"{name}: {outcome.text}")
+    return redirect("admin:ccproxy_site_sentnotice_changelist")
+
+
+@admin.register(SentNotice)
+class SentNoticeAdmin(ModelAdmin):
+    """Notices, read only."""
+
+    list_before_template = "admin/notices_above.html"
+    list_display = ["made_at", "kind", "shown", "count", "shown_deliveries"]
+    list_display_links = ["made_at"]
+    list_filter = ["kind"]
+    search_fields = ["text"]
+    fields = ["made_at", "kind", "text", "count", "facts", "deliveries"]
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        own = [path("test/", view(send_test), name="ccproxy_site_sentnotice_test")]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        context = {
+            **(extra_context or {}),
+            "title": "Notices",
+            "notice_kinds": settings.CCPROXY.notices.kinds,
+            "may_test": request.user.has_perm(TEST_RIGHT),
+        }
+        return super().changelist_view(request, context)
+
+    @column("Notice")
+    def shown(self, row: SentNotice) -> SafeString | str:
+        flow = row.facts.get("flow")
+        if not isinstance(flow, str):
+            return row.text
+        address = reverse("flows:detail", args=[flow])
+        return format_html('<a class="cc-link" href="{}">{}</a>', address, row.text)
+
+    @column("Deliveries")
+    def shown_deliveries(self, row: SentNotice) -> str:
+        found = [f"{name}: {text}" for name, text in row.deliveries.items()]
+        return ", ".join(found) or "shown here alone"
