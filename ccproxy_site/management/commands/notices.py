@@ -11,7 +11,6 @@ from django.core.management.base import BaseCommand, CommandError
 from ccproxy_site.management import parsers
 from ccproxy_site.models import SentNotice
 from ccproxy_site.notices.sample import NO_CHANNEL, send_sample
-from providers.audit.log import audited, shell_caller
 from providers.listing.shell_table import print_table, print_values
 
 MAX_ROWS: Final = 50
@@ -33,8 +32,7 @@ class Command(BaseCommand):
             self._list(as_json=options["json"])
 
     def _test(self, *, as_json: bool) -> None:
-        with audited("notice-test", "a sample of a notice", by=shell_caller()):
-            outcomes = send_sample(settings.CCPROXY)
+        outcomes = send_sample(settings.CCPROXY)
         if not outcomes:
             raise CommandError(NO_CHANNEL)
         rows = list(outcomes.items())
