@@ -36,9 +36,9 @@ DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_S
 
 
 @cache
-def default_ssl_context() -> ssl.SSLContext:
-    """Return the context that trusts the usual authorities."""
-    return create_ssl_context(trust_env=False)
+def default_ssl_context(chosen_authorities: tuple[str | None, ...]) -> ssl.SSLContext:
+    """Return the context that trusts the authorities of these files, or else the usual ones."""
+    return create_ssl_context(trust_env=any(chosen_authorities))
 
 
 def shared_ssl_context(
@@ -48,10 +48,10 @@ def shared_ssl_context(
 
     Reading the authorities takes 15 ms, which thousands of requests to loopback would spend.
     """
-    chosen = trust_env and (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"))
-    if chosen or cert or verify is not True:
+    if cert or verify is not True:
         return create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
-    return default_ssl_context()
+    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR") if trust_env else ()
+    return default_ssl_context(tuple(os.environ.get(name) for name in variables))
 
 
 setattr(httpx_transport, "create_ssl_context", shared_ssl_context)  # noqa: B010  # it is not exported
