@@ -35,7 +35,9 @@ from providers.wire.core.shape import (
     maybe_number,
     maybe_object,
     maybe_string,
+    object_in,
     objects,
+    plain_text,
     string_in,
     strings,
     without,
@@ -141,7 +143,11 @@ def _turn(message: JsonObject, index: int) -> Turn:
 
 def decode_blocks(content: Any, path: str) -> list[Block]:
     """Decode a message's content blocks. Unknown types become `Foreign`."""
-    return [_block(block, f"{path}[{index}]") for index, block in enumerate(objects(content, path))]
+    blocks: list[Block] = []
+    for index, raw in enumerate(objects(content, path)):
+        text = plain_text(raw, "text")
+        blocks.append(_block(raw, f"{path}[{index}]") if text is None else Text(text))
+    return blocks
 
 
 def _block(block: JsonObject, path: str) -> Block:
@@ -152,7 +158,7 @@ def _block(block: JsonObject, path: str) -> Block:
         return ToolCall(
             id_in(block, "id", path),
             string_in(block, "name", path),
-            an_object(block.get("input") or {}, f"{path}.input"),
+            object_in(block, "input", path),
             cache=block.get("cache_control"),
             extras=without(block, _CALL),
         )
@@ -171,12 +177,14 @@ def _text(block: JsonObject, path: str) -> Text:
     citations = block.get("citations")
     return Text(
         string_in(block, "text", path),
-        citations=[decode_citation(raw) for raw in objects(citations, f"{path}.citations")]
-        if citations
-        else [],
+        citations=_citations(citations, path) if citations else (),
         cache=block.get("cache_control"),
         extras=without(block, _TEXT),
     )
+
+
+def _citations(raw: Any, path: str) -> list[Citation]:
+    return [decode_citation(one) for one in objects(raw, f"{path}.citations")]
 
 
 def decode_citation(raw: JsonObject) -> Citation:

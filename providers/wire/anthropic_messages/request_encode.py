@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from providers.base.names import ANTHROPIC_MESSAGES
@@ -9,7 +10,6 @@ from providers.wire.core.base import TargetInfo
 from providers.wire.core.ir import (
     Block,
     Citation,
-    Foreign,
     JsonObject,
     Losses,
     Media,
@@ -103,7 +103,7 @@ def _messages(request: Request, facts: ModelFacts, own: bool) -> list[JsonObject
         role: str = turn.role
         content: list[JsonObject] = []
         for block in turn.blocks:
-            content.extend(encode_block(block, request.losses))
+            content += encode_block(block, request.losses)
         if role == "system" and not own:
             role, content = _mid_system(content, facts, messages, request.losses)
         if not content:
@@ -166,7 +166,8 @@ def _strip_prefill(messages: list[JsonObject], losses: Losses) -> None:
 def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
     """Encode a block as content blocks: usually one, none if the format cannot express it."""
     if isinstance(block, Text):
-        if block.text.strip():
+        # A letter at the end spares the look at a long text.
+        if block.text[-1:].strip() or block.text.strip():
             return [_text(block)]
         if block.text:
             losses.add("messages", "Text of nothing but white space is refused and was dropped.")
@@ -179,7 +180,10 @@ def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
         return _thinking(block)
     if isinstance(block, Media):
         return _media(block, losses)
-    return [block.raw] if block.vendor == ANTHROPIC_MESSAGES else []
+    if block.vendor == ANTHROPIC_MESSAGES:
+        return [block.raw]
+    losses.add("messages", f"Anthropic has no {block.kind}.")
+    return []
 
 
 def _text(block: Text) -> JsonObject:
@@ -192,7 +196,7 @@ def _text(block: Text) -> JsonObject:
     return {**body, **block.extras} if block.extras else body
 
 
-def _own_citations(citations: list[Citation]) -> list[JsonObject]:
+def _own_citations(citations: Sequence[Citation]) -> list[JsonObject]:
     own = [citation.raw for citation in citations if citation.vendor == ANTHROPIC_MESSAGES]
     return [raw for raw in own if raw]
 
@@ -217,8 +221,11 @@ def _tool_use(block: ToolCall, losses: Losses) -> JsonObject:
 def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
     body: JsonObject = {"type": "tool_result", "tool_use_id": block.call_id}
     content: list[JsonObject] = []
-    for inner in block.content:
-        content.extend(encode_block(inner, losses))
+    if len(block.content) == 1 and (text := _bare_text(block.content[0])):
+        body["content"] = text
+    else:
+        for inner in block.content:
+            content += encode_block(inner, losses)
     if content:
         body["content"] = content
         # A single text without citations or cache marks is sent as a plain string.
@@ -230,6 +237,13 @@ def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
     if block.cache:
         body["cache_control"] = block.cache
     return {**body, **block.extras} if block.extras else body
+
+
+def _bare_text(block: Block) -> str | None:
+    """Return a text that has nothing beside it, as the result of nearly every tool."""
+    if type(block) is not Text or block.citations or block.cache or block.extras:
+        return None
+    return block.text if block.text.strip() else None
 
 
 def _thinking(block: Thinking) -> list[JsonObject]:
@@ -440,7 +454,3 @@ def _put_rest(body: JsonObject, request: Request) -> None:
             request.losses.add("service_tier", f"Anthropic has no tier {request.service_tier!r}.")
     if request.cache is not None:
         body["cache_control"] = request.cache
-    for turn in request.turns:
-        for block in turn.blocks:
-            if isinstance(block, Foreign) and block.vendor != ANTHROPIC_MESSAGES:
-                request.losses.add("messages", f"Anthropic has no {block.kind}.")

@@ -7,11 +7,11 @@ this product does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from providers.base.names import WireFormatName
+from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT, WireFormatName
 
 JsonObject = dict[str, Any]
 
@@ -60,12 +60,14 @@ class Text:
     """Text.
 
     `signature` is Google's thoughtSignature of a text part; `logprobs` are in OpenAI's token shape.
+    Requests have thousands of texts without citations and logprobs, so an empty one is the tuple
+    that all share.
     """
 
     text: str
     refusal: bool = False
-    citations: list[Citation] = field(default_factory=list)
-    logprobs: list[JsonObject] = field(default_factory=list)
+    citations: Sequence[Citation] = ()
+    logprobs: Sequence[JsonObject] = ()
     signature: str | None = None
     cache: JsonObject | None = None
     extras: JsonObject | None = None
@@ -443,6 +445,16 @@ def merged_usage(old: Usage | None, new: Usage) -> Usage:
     return Usage(**figures)
 
 
-def has_cache_marks(turns: Iterable[Turn]) -> bool:
+CACHE_MARKING: Final = (ANTHROPIC_MESSAGES, OPENAI_CHAT)
+"""Formats whose blocks may ask to be cached."""
+
+
+def has_cache_marks(request: Request) -> bool:
     """Return whether any block asks to be cached (Anthropic's `cache_control`)."""
-    return any(getattr(block, "cache", None) for turn in turns for block in turn.blocks)
+    if request.source not in CACHE_MARKING:
+        return False
+    for turn in request.turns:
+        for block in turn.blocks:
+            if getattr(block, "cache", None):
+                return True
+    return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, overload
+from typing import Any, Final, overload
 
 from providers.base.errors import MalformedBody
 from providers.wire.core.ir import JsonObject
@@ -16,6 +16,10 @@ _KINDS: dict[type, str] = {
     bool: "a boolean",
     int: "a number",
 }
+
+
+_FEW: Final = 16
+"""Entries of an array that are looked at one by one in no time."""
 
 
 def _refuse(path: str, wanted: str, value: Any) -> MalformedBody:
@@ -34,6 +38,9 @@ def objects(value: Any, path: str) -> list[JsonObject]:
     """Require an array of objects."""
     if not isinstance(value, list):
         raise _refuse(path, "an array", value)
+    # A history has thousands of entries.
+    if len(value) > _FEW and set(map(type, value)) == {dict}:
+        return value
     for index, item in enumerate(value):
         if not isinstance(item, dict):
             raise _refuse(f"{path}[{index}]", "an object", item)
@@ -53,6 +60,18 @@ def string_in(body: JsonObject, key: str, path: str) -> str:
     if isinstance(value, str):
         return value
     raise _refuse(f"{path}.{key}", "a string", value)
+
+
+def text_in(body: JsonObject, key: str, path: str) -> str:
+    """Return a string field, empty if it is missing or null."""
+    value = body.get(key) or ""
+    return value if isinstance(value, str) else a_string(value, f"{path}.{key}")
+
+
+def object_in(body: JsonObject, key: str, path: str) -> JsonObject:
+    """Return an object field, empty if it is missing or null."""
+    value = body.get(key) or {}
+    return value if isinstance(value, dict) else an_object(value, f"{path}.{key}")
 
 
 def id_in(body: JsonObject, key: str, path: str) -> str:
@@ -134,6 +153,16 @@ def count(value: object) -> int | None: ...
 def count(value: object) -> int | None:
     """Return a provider's token count, or None if it is no count."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def plain_text(part: JsonObject, kind: str) -> str | None:
+    """Return the text of a part that has nothing else, as most parts of a history.
+
+    ({"type": "text", "text": "a"}, "text") → "a"
+    """
+    if len(part) == 2 and part.get("type") == kind and type(text := part.get("text")) is str:
+        return text
+    return None
 
 
 def drop_none(body: JsonObject) -> JsonObject:

@@ -110,7 +110,7 @@ class _Contents:
     def _turn(self, turn: Turn) -> tuple[str, list[JsonObject]]:
         blocks = turn.blocks
         # Most turns of a long history are one text.
-        if len(blocks) == 1 and turn.role != "system" and _is_plain(blocks[0]):
+        if len(blocks) == 1 and _is_plain(blocks[0]) and turn.role != "system":
             role = "model" if turn.role == "assistant" else "user"
             return role, [{"text": blocks[0].text}]  # type: ignore[union-attr]
         parts: list[JsonObject] = []
@@ -125,14 +125,14 @@ class _Contents:
                 "Google takes a system prompt only at the start; a later one is the user's text.",
             )
         for block in turn.blocks:
-            if isinstance(block, ToolResult):
+            if type(block) is ToolResult:
                 self._result(block, parts)
             elif (part := self._part(block)) is not None:
                 parts.append(part)
         return "user", parts
 
     def _model_part(self, block: Block, parts: list[JsonObject]) -> None:
-        if isinstance(block, ToolCall):
+        if type(block) is ToolCall:
             self._names[block.id] = block.name
             call: JsonObject = {"name": block.name, "args": self._arguments(block)}
             if self._with_ids:
@@ -156,9 +156,10 @@ class _Contents:
             return
         # Of parallel calls only the first has a signature:
         # https://ai.google.dev/gemini-api/docs/thought-signatures
-        first = next((part for part in parts if "functionCall" in part), None)
-        if first is not None and "thoughtSignature" not in first:
-            first["thoughtSignature"] = SKIP_SIGNATURE_CHECK
+        for part in parts:
+            if "functionCall" in part:
+                part.setdefault("thoughtSignature", SKIP_SIGNATURE_CHECK)
+                return
 
     def _arguments(self, block: ToolCall) -> JsonObject:
         arguments: Any = block.arguments
@@ -178,7 +179,7 @@ class _Contents:
         return arguments
 
     def _part(self, block: Block) -> JsonObject | None:
-        if isinstance(block, Text):
+        if type(block) is Text:
             if block.signature:
                 return {"text": block.text, "thoughtSignature": block.signature}
             return {"text": block.text} if block.text else None
@@ -226,8 +227,11 @@ class _Contents:
         # Ids that our decoder made up are unknown to Google.
         if self._with_ids and not block.call_id.startswith("call_without_id_"):
             body["id"] = block.call_id
-        encoded = [self._media(inner) for inner in result_media(block)]
-        media = [part for part in encoded if part is not None]
+        media: list[JsonObject] = []
+        for inner in result_media(block):
+            part = self._media(inner)
+            if part is not None:
+                media.append(part)
         # From Gemini 3 a result holds its media; before, they are parts after it:
         # https://ai.google.dev/gemini-api/docs/function-calling#multimodal
         if media and self._newer:
@@ -245,7 +249,7 @@ def _response(text: str, is_error: bool | None) -> JsonObject:
     """Encode a tool's text as an object: itself if it is one, else under Google's suggested key."""
     if is_error:
         return {"error": text}
-    if text[:1] == "{":
+    if text.startswith("{"):
         try:
             value = loads(text)
         except (ValueError, RecursionError):
@@ -359,7 +363,7 @@ def _put_losses(request: Request) -> None:
     for path, value in unknown.items():
         if value:
             request.losses.add(path, "Google has no such parameter.")
-    if request.cache is not None or has_cache_marks(request.turns):
+    if request.cache is not None or has_cache_marks(request):
         request.losses.add(
             "cache_control", "Google caches prompts by itself; the marks were dropped."
         )

@@ -267,13 +267,13 @@ def attach_citations(blocks: list[Block], grounding: Any, losses: Losses) -> Non
     for citation in citations:
         cited = citation.cited_text
         if not cited:
-            texts[0].citations.append(citation)
+            texts[0].citations = [*texts[0].citations, citation]
             continue
         home = next((text for text in texts if cited in text.text), texts[0])
         start = home.text.find(cited)
         if start >= 0:
             citation.start, citation.end = start, start + len(cited)
-        home.citations.append(citation)
+        home.citations = [*home.citations, citation]
 
 
 def decode_grounding(grounding: JsonObject) -> list[Citation]:
@@ -315,11 +315,11 @@ def _attach_logprobs(blocks: list[Block], raw: Any) -> None:
         return
     chosen = raw.get("chosenCandidates") or []
     tops = raw.get("topCandidates") or []
+    tokens: list[JsonObject] = []
     for index, token in enumerate(chosen):
         alternatives = tops[index].get("candidates", []) if index < len(tops) else []
-        text.logprobs.append(
-            {**_token(token), "top_logprobs": [_token(other) for other in alternatives]}
-        )
+        tokens.append({**_token(token), "top_logprobs": [_token(other) for other in alternatives]})
+    text.logprobs = tokens or ()
 
 
 def _token(raw: JsonObject) -> JsonObject:

@@ -334,7 +334,7 @@ class GoogleStreamEncoder:
 
     def _on_citation(self, event: CitationDelta) -> bytes:
         if isinstance(self._block, Text):
-            self._block.citations.append(event.citation)
+            self._block.citations = [*self._block.citations, event.citation]
         return b""
 
     def _on_block_stop(self, _: BlockStop) -> bytes:

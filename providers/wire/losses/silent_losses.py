@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from providers.base.names import (
@@ -13,7 +12,15 @@ from providers.base.names import (
     WireFormatName,
     format_label,
 )
-from providers.wire.core.ir import Block, JsonObject, Media, Request, Text, ToolResult
+from providers.wire.core.ir import (
+    CACHE_MARKING,
+    Block,
+    JsonObject,
+    Media,
+    Request,
+    Text,
+    ToolResult,
+)
 
 _VENDORS: Final = {
     GOOGLE_GENERATE: "Google",
@@ -39,25 +46,30 @@ def list_known_fields(request: Request, body: JsonObject, dst: WireFormatName) -
         losses.add("store", "The response is stored nowhere, and cannot be fetched later.")
     if request.source == OPENAI_RESPONSES and body.get("truncation") == "auto":
         losses.add("truncation", f"{label} cuts no conversation that is too long.")
-    if dst != ANTHROPIC_MESSAGES and _has_cache_marks(request):
+    if dst != ANTHROPIC_MESSAGES and _has_inner_marks(request):
         vendor = _VENDORS.get(dst, label)
         losses.add("cache_control", f"{vendor} caches prompts by itself; the marks were dropped.")
     for turn in request.turns:
         for block in turn.blocks:
-            _list_block(block, request, dst)
+            # Most blocks are texts without citations.
+            if type(block) is not Text or block.citations:
+                _list_block(block, request, dst)
 
 
-def _has_cache_marks(request: Request) -> bool:
+def _has_inner_marks(request: Request) -> bool:
+    """Check for cache marks outside of messages, and inside the results of tools."""
+    if request.source not in CACHE_MARKING:
+        return False
     marked: list[Any] = [*request.system, *request.tools]
     if any(item.cache for item in marked):
         return True
-    return any(
-        getattr(inner, "cache", None)
-        for turn in request.turns
-        for block in turn.blocks
-        if type(block) is ToolResult
-        for inner in block.content
-    )
+    for turn in request.turns:
+        for block in turn.blocks:
+            if type(block) is ToolResult:
+                for inner in block.content:
+                    if getattr(inner, "cache", None):
+                        return True
+    return False
 
 
 def _list_block(block: Block, request: Request, dst: WireFormatName) -> None:
@@ -68,12 +80,9 @@ def _list_block(block: Block, request: Request, dst: WireFormatName) -> None:
     elif kind is Media:
         _list_media(block, request, dst)  # type: ignore[arg-type]
     elif kind is ToolResult:
-        for inner in _inner(block):  # type: ignore[arg-type]
-            _list_block(inner, request, dst)
-
-
-def _inner(block: ToolResult) -> Iterable[Block]:
-    return block.content
+        for inner in block.content:  # type: ignore[union-attr]
+            if type(inner) is not Text or inner.citations:
+                _list_block(inner, request, dst)
 
 
 def _list_citations(block: Text, request: Request, dst: WireFormatName) -> None:

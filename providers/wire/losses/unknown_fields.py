@@ -6,7 +6,7 @@ The position in an array is left out, so that a field of every message is one lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -32,16 +32,23 @@ def list_unknown_fields(body: JsonObject, src: WireFormatName, losses: Losses) -
         losses.add(path, REASON)
 
 
+_Below = tuple[tuple[str, "Node", "Node"], ...]
+_MAX_SHAPES: Final = 64
+"""Orders of keys that a node remembers. Clients write each kind of object in few of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A level at its place in the request. The path of all its objects is the same."""
 
     known: frozenset[str]
     open: bool
-    below: tuple[tuple[str, Node, Node], ...]
+    below: _Below
     """A field with the node for one object, and the node for each object of an array."""
     by_type: dict[str, Node]
     path: str
+    plain_shapes: dict[tuple[str, ...], _Below] = field(default_factory=dict, compare=False)
+    """The keys of objects in which all is known, with the entries of `below` that they have."""
 
 
 @cache
@@ -84,8 +91,6 @@ def walk(items: list[Any], node: Node, found: dict[str, None], any_case: bool) -
     for item in items:
         if type(item) is not dict:
             continue
-        if any_case:
-            item = camel(item)
         level = node
         if node.by_type:
             # A type of none of these levels is a block or a tool that is kept or lost as a whole.
@@ -94,11 +99,16 @@ def walk(items: list[Any], node: Node, found: dict[str, None], any_case: bool) -
             if picked is None:
                 continue
             level = picked
-        if not level.open and not item.keys() <= level.known:
-            for key in item.keys() - level.known:
-                if item[key] is not None:
-                    found[joined(level.path, key)] = None
-        for key, one, each in level.below:
+        shape = tuple(item)
+        below = level.plain_shapes.get(shape)
+        if below is None:
+            if any_case:
+                item = camel(item)
+            below = _looked_at(item, level, found)
+            # A shape in snake_case is other keys than those that are read below.
+            if shape == tuple(item) and item.keys() <= level.known:
+                _remember(level, shape, below)
+        for key, one, each in below:
             value = item.get(key)
             # Most contents are plain text.
             kind = type(value)
@@ -106,3 +116,17 @@ def walk(items: list[Any], node: Node, found: dict[str, None], any_case: bool) -
                 walk(value, each, found, any_case)
             elif kind is dict:
                 walk([value], one, found, any_case)
+
+
+def _looked_at(item: JsonObject, level: Node, found: dict[str, None]) -> _Below:
+    """Add the unknown fields of one object; return what is to be looked at below it."""
+    if not level.open:
+        for key in item.keys() - level.known:
+            if item[key] is not None:
+                found[joined(level.path, key)] = None
+    return tuple(entry for entry in level.below if entry[0] in item)
+
+
+def _remember(level: Node, shape: tuple[str, ...], below: _Below) -> None:
+    if len(level.plain_shapes) < _MAX_SHAPES:
+        level.plain_shapes[shape] = below

@@ -40,6 +40,7 @@ from providers.wire.core.shape import (
     maybe_object,
     maybe_string,
     objects,
+    plain_text,
     string_in,
     strings,
     without,
@@ -192,11 +193,14 @@ def _content(value: Any, path: str) -> list[Block]:
     if isinstance(value, str):
         return [Text(value)]
     parts = objects(value, f"{path}.content")
-    return [
-        block
-        for index, part in enumerate(parts)
-        for block in _part(part, f"{path}.content[{index}]")
-    ]
+    blocks: list[Block] = []
+    for index, part in enumerate(parts):
+        text = plain_text(part, "text")
+        if text is None:
+            blocks += _part(part, f"{path}.content[{index}]")
+        else:
+            blocks.append(Text(text))
+    return blocks
 
 
 def _part(part: JsonObject, path: str) -> list[Block]:
@@ -250,18 +254,20 @@ def _file(file: JsonObject, path: str) -> Media:
 
 def _assistant(message: JsonObject, path: str, function_ids: dict[str, str]) -> list[Block]:
     blocks: list[Block] = []
-    key = next((key for key in _REASONING if message.get(key)), None)
-    calls = objects(message.get("tool_calls") or [], f"{path}.tool_calls")
-    if key is not None and isinstance(reasoning := message[key], str):
-        blocks.append(Thinking(reasoning, vendor=OPENAI_CHAT, id=key))
-    blocks.extend(_content(message.get("content"), path))
+    for key in _REASONING:
+        if reasoning := message.get(key):
+            if isinstance(reasoning, str):
+                blocks.append(Thinking(reasoning, vendor=OPENAI_CHAT, id=key))
+            break
+    blocks += _content(message.get("content"), path)
     if refusal := maybe_string(message, "refusal"):
         blocks.append(Text(refusal, refusal=True))
-    for index, call in enumerate(calls):
-        blocks.append(_call(call, f"{path}.tool_calls[{index}]"))
+    if calls := message.get("tool_calls"):
+        path = f"{path}.tool_calls"
+        blocks += [_call(call, f"{path}[{n}]") for n, call in enumerate(objects(calls, path))]
     # The deprecated form has no ids: a result is paired with its call by the function's name.
     if legacy := maybe_object(message, "function_call"):
-        name = a_string(legacy.get("name"), f"{path}.function_call.name")
+        name = string_in(legacy, "name", "function_call")
         function_ids[name] = f"call_{name}_{len(function_ids)}"
         blocks.append(ToolCall(function_ids[name], name, str(legacy.get("arguments") or "")))
     return blocks
@@ -275,7 +281,9 @@ def _call(call: JsonObject, path: str) -> ToolCall:
         return ToolCall(
             call_id, a_string(custom.get("name"), f"{path}.custom.name"), text, custom=True
         )
-    function = an_object(call.get("function"), f"{path}.function")
+    function = call.get("function")
+    if not isinstance(function, dict):
+        function = an_object(function, f"{path}.function")
     arguments = function.get("arguments")
     if not isinstance(arguments, (str, dict)):
         arguments = "" if arguments is None else a_string(arguments, f"{path}.function.arguments")
@@ -292,8 +300,11 @@ def _result(message: JsonObject, path: str, function_ids: dict[str, str]) -> Too
     call_id = id_in(message, "tool_call_id", path)
     if not call_id and message.get("role") == "function":
         call_id = function_ids.get(name or "", "")
-    content = [b for b in _content(message.get("content"), path) if isinstance(b, _INNER)]
-    return ToolResult(call_id, content, name)
+    content = message.get("content")
+    if isinstance(content, str):
+        return ToolResult(call_id, [Text(content)], name)
+    inner = [block for block in _content(content, path) if isinstance(block, _INNER)]
+    return ToolResult(call_id, inner, name)
 
 
 def decode_tools(body: Mapping[str, Any]) -> list[Tool]:

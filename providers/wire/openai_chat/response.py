@@ -98,7 +98,7 @@ def decode_response(body: JsonObject) -> Response:
     response.finish = decode_finish(choice.get("finish_reason"), response.blocks)
     text = next((block for block in response.blocks if isinstance(block, Text)), None)
     if text is not None and not text.citations:
-        text.citations = _sources(body)
+        text.citations = _sources(body) or ()
     return response
 
 
@@ -137,7 +137,7 @@ def decode_message(message: JsonObject, choice: JsonObject, losses: Losses) -> l
     elif isinstance(content, str) and content:
         logprobs = choice.get("logprobs")
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-        blocks.append(Text(content, logprobs=tokens if isinstance(tokens, list) else []))
+        blocks.append(Text(content, logprobs=tokens if isinstance(tokens, list) else ()))
     if (transcript := transcript_of(message, losses)) is not None:
         blocks.append(Text(transcript))
     if refusal := maybe_string(message, "refusal"):

@@ -39,8 +39,10 @@ from providers.wire.core.shape import (
     maybe_object,
     maybe_string,
     objects,
+    plain_text,
     string_in,
     strings,
+    text_in,
     without,
 )
 from providers.wire.rules.media import audio_type, from_url
@@ -133,8 +135,10 @@ def _read_input(request: Request, value: Any) -> None:
     if value is None:
         return
     for index, item in enumerate(objects(value, "input")):
-        path = f"input[{index}]"
         kind = item.get("type")
+        if kind is None and len(item) == 2 and _plain_message(request, item):
+            continue
+        path = f"input[{index}]"
         if kind == "message" or (kind is None and "role" in item):
             _message(request, item, path)
         elif kind in ("function_call", "custom_tool_call"):
@@ -165,6 +169,15 @@ def _add(request: Request, role: Any, block: Block) -> None:
         request.turns.append(Turn(role, [block]))
 
 
+def _plain_message(request: Request, item: JsonObject) -> bool:
+    """Read a user's message that is one text, as most of them are; False for any other."""
+    content = item.get("content")
+    if item.get("role") != "user" or type(content) is not str:
+        return False
+    request.turns.append(Turn("user", [Text(content)]))
+    return True
+
+
 def _message(request: Request, item: JsonObject, path: str) -> None:
     role = item.get("role")
     if role not in _ROLES:
@@ -176,9 +189,11 @@ def _message(request: Request, item: JsonObject, path: str) -> None:
         blocks: list[Block] = [Text(content)]
     else:
         path = f"{path}.content"
-        blocks = [
-            decode_part(part, f"{path}[{n}]") for n, part in enumerate(objects(content or [], path))
-        ]
+        wanted = "output_text" if role == "assistant" else "input_text"
+        blocks = []
+        for n, part in enumerate(objects(content or [], path)):
+            text = plain_text(part, wanted)
+            blocks.append(decode_part(part, f"{path}[{n}]") if text is None else Text(text))
     if role in ("system", "developer"):
         texts = [block for block in blocks if isinstance(block, Text)]
         if request.turns:
@@ -195,9 +210,8 @@ def decode_part(part: JsonObject, path: str) -> Block:
     """Decode a content part of a message, of a tool's output or of a response."""
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text", "summary_text"):
-        block = Text(
-            string_in(part, "text", path), citations=decode_annotations(part.get("annotations"))
-        )
+        citations = decode_annotations(part.get("annotations"))
+        block = Text(string_in(part, "text", path), citations=citations or ())
         if isinstance(tokens := part.get("logprobs"), list):
             block.logprobs = tokens
         return block
@@ -262,7 +276,7 @@ def decode_call(item: JsonObject, path: str) -> ToolCall:
     return ToolCall(
         id_in(item, "call_id", path),
         string_in(item, "name", path),
-        a_string(item.get("input" if custom else "arguments") or "", f"{path}.arguments"),
+        text_in(item, "input" if custom else "arguments", path),
         namespace=maybe_string(item, "namespace"),
         custom=custom,
         item_id=maybe_string(item, "id"),
@@ -271,15 +285,15 @@ def decode_call(item: JsonObject, path: str) -> ToolCall:
 
 def _output(item: JsonObject, path: str) -> ToolResult:
     output = item.get("output")
-    content: list[Text | Media | Foreign] = []
+    custom = item.get("type") == "custom_tool_call_output"
     if isinstance(output, str):
-        content = [Text(output)]
-    elif output is not None:
+        return ToolResult(id_in(item, "call_id", path), [Text(output)], custom=custom)
+    content: list[Text | Media | Foreign] = []
+    if output is not None:
         for index, part in enumerate(objects(output, f"{path}.output")):
             block = decode_part(part, f"{path}.output[{index}]")
             if isinstance(block, _INNER):
                 content.append(block)
-    custom = item.get("type") == "custom_tool_call_output"
     return ToolResult(id_in(item, "call_id", path), content, custom=custom)
 
 

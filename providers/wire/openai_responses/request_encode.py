@@ -138,7 +138,11 @@ def encode_call_item(block: ToolCall) -> JsonObject:
         item = {"type": "function_call", "call_id": block.id, "name": block.name}
         # An empty text is no JSON, which the parser of the server refuses.
         item["arguments"] = arguments or "{}"
-    return {**item, **drop_none({"namespace": block.namespace, "id": block.item_id})}
+    if block.namespace is not None:
+        item["namespace"] = block.namespace
+    if block.item_id is not None:
+        item["id"] = block.item_id
+    return item
 
 
 def _reasoning_item(block: Thinking) -> JsonObject | None:
@@ -164,7 +168,7 @@ def _user(turn: Turn, items: list[JsonObject], losses: Losses) -> None:
         elif (part := _part(block, losses)) is not None:
             parts.append(part)
     if not parts:
-        if any(isinstance(block, ToolResult) for block in turn.blocks):
+        if ToolResult in map(type, turn.blocks):
             return
         parts = [{"type": "input_text", "text": ""}]
     content: Any = parts
@@ -212,7 +216,7 @@ def _output_item(block: ToolResult, losses: Losses) -> JsonObject:
         losses.add("messages", "OpenAI has no mark for a failed tool; its text alone says so.")
     output: Any = result_text(block)
     # A list of parts is only needed for media.
-    if any(isinstance(inner, Media) for inner in block.content):
+    if Media in map(type, block.content):
         parts = [_part(inner, losses) for inner in block.content]
         output = [part for part in parts if part is not None]
     kind = "custom_tool_call_output" if block.custom else "function_call_output"

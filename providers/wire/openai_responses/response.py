@@ -253,7 +253,7 @@ def text_part(block: Text) -> JsonObject:
         "type": "output_text",
         "text": block.text,
         "annotations": annotations,
-        "logprobs": block.logprobs,
+        "logprobs": list(block.logprobs),
     }
 
 

@@ -152,7 +152,8 @@ class ResponsesStreamEncoder:
         body = {**self._base, "delta": event.text}
         if isinstance(block, Text) and not block.refusal:
             body["logprobs"] = event.logprobs or []
-            block.logprobs.extend(event.logprobs or [])
+            if event.logprobs:
+                block.logprobs = [*block.logprobs, *event.logprobs]
         return out + self._event(self._delta_type, body)
 
     def _on_signature(self, event: SignatureDelta) -> bytes:
@@ -168,7 +169,7 @@ class ResponsesStreamEncoder:
         if annotation is None:
             return b""
         index = len(self._block.citations)
-        self._block.citations.append(event.citation)
+        self._block.citations = [*self._block.citations, event.citation]
         body = {**self._base, "annotation_index": index, "annotation": annotation}
         return self._event("response.output_text.annotation.added", body)
 
@@ -191,7 +192,7 @@ class ResponsesStreamEncoder:
         if block.refusal:
             done = self._event("response.refusal.done", {**self._base, "refusal": block.text})
         else:
-            body = {**self._base, "text": block.text, "logprobs": block.logprobs}
+            body = {**self._base, "text": block.text, "logprobs": list(block.logprobs)}
             done = self._event("response.output_text.done", body)
         return done + self._event("response.content_part.done", {**self._base, "part": part})
 

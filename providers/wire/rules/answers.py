@@ -325,7 +325,8 @@ class AnswerFilter:
         """Return whether a text says nothing, and list the citations of one that does."""
         if not isinstance(block, Text):
             return False
-        block.citations = [one for one in block.citations if self._citation(one)]
+        if block.citations:
+            block.citations = [one for one in block.citations if self._citation(one)] or ()
         return not (block.text or block.signature or block.citations or block.logprobs)
 
     def _citation(self, citation: Citation) -> bool:

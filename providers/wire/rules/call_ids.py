@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, WireFormatName
 from providers.wire.core.ir import ToolCall, ToolResult, Turn
-from providers.wire.rules.replay import END_MARK, read_id
+from providers.wire.rules.replay import END_MARK, STORE, read_id
 from providers.wire.rules.toolnames import MAX_ID_CHARS, safe_id
 
 # "string_above_max_length: expected a string with maximum length 40":
@@ -67,12 +67,19 @@ class UniqueIds:
         self._answer(waiting, results)
 
     def _named(self, call: ToolCall) -> _Open:
-        client_id = call.id
-        plain, signature = read_id(client_id)
-        plain = plain.partition(END_MARK)[0]
+        client_id = plain = call.id
+        signature: str | None = None
+        # All marks begin with two underscores; nearly no id has any.
+        if "__" in client_id or not STORE.is_empty:
+            plain, signature = read_id(client_id)
+            plain = plain.partition(END_MARK)[0]
         # Only Google's own signatures travel in ids.
         call.signature = signature if self._any_text else None
-        call.id = self._unused(self._portable(plain) or f"call_{len(self._used) + 1}")
+        wanted = self._portable(plain) or f"call_{len(self._used) + 1}"
+        if wanted in self._used:
+            wanted = self._unused(wanted)
+        self._used.add(wanted)
+        call.id = wanted
         return _Open(client_id, call)
 
     def _portable(self, plain: str) -> str:
@@ -81,13 +88,13 @@ class UniqueIds:
         return safe_id(plain, self._limit)
 
     def _unused(self, wanted: str) -> str:
+        """Return a repeated id with the first number behind it that makes it unique."""
         found, count = wanted, 1
         while found in self._used:
             count += 1
             suffix = f"_{count}"
             found = wanted if self._any_text else wanted[: self._limit - len(suffix)]
             found += suffix
-        self._used.add(found)
         return found
 
     def _answer(self, waiting: list[_Open], results: list[ToolResult]) -> None:
@@ -96,6 +103,12 @@ class UniqueIds:
         By id first; then by the function's name, as Google does; then by order, for results or
         calls without an id. Equal ids are paired in order.
         """
+        if not results:
+            return
+        # Most turns have one call, and its result.
+        if len(waiting) == len(results) == 1 and _same_id(waiting[0], results[0]):
+            results[0].call_id = waiting[0].call.id
+            return
         rest = [result for result in results if not _claimed(waiting, result, _same_id)]
         rest = [result for result in rest if not _claimed(waiting, result, _same_name)]
         for result in rest:

@@ -44,7 +44,7 @@ def whole(block: Block) -> list[Event]:
 def _text_events(block: Text) -> list[Event]:
     events: list[Event] = [BlockStart(Text("", block.refusal, signature=block.signature))]
     if block.text:
-        events.append(Delta(block.text, block.logprobs or None))
+        events.append(Delta(block.text, list(block.logprobs) or None))
     # Citations follow the text: their offsets point into it.
     events += [CitationDelta(citation) for citation in block.citations]
     events.append(BlockStop())
@@ -109,7 +109,7 @@ class Collector:
         elif isinstance(event, Delta):
             self._pieces.append(event.text)
             if event.logprobs and isinstance(block := response.blocks[-1], Text):
-                block.logprobs.extend(event.logprobs)
+                block.logprobs = [*block.logprobs, *event.logprobs]
         elif isinstance(event, SignatureDelta | CitationDelta):
             self._attach(event, response.blocks[-1])
         elif isinstance(event, BlockStop):
@@ -135,7 +135,7 @@ class Collector:
     def _attach(self, event: SignatureDelta | CitationDelta, block: Block) -> None:
         if isinstance(event, CitationDelta):
             if isinstance(block, Text):
-                block.citations.append(event.citation)
+                block.citations = [*block.citations, event.citation]
         elif isinstance(block, Thinking):
             block.signature, block.vendor = event.signature, event.vendor
         elif isinstance(block, Text):

@@ -15,6 +15,8 @@ NO_RESULT = "No result was recorded for this call."
 
 def merged(turns: list[Turn]) -> list[Turn]:
     """Merge consecutive turns of one role (not system). The given turns are not changed."""
+    if not _has_neighbours(turns):
+        return turns
     result: list[Turn] = []
     for turn in turns:
         last = result[-1] if result else None
@@ -23,6 +25,16 @@ def merged(turns: list[Turn]) -> list[Turn]:
         else:
             result.append(turn)
     return result
+
+
+def _has_neighbours(turns: list[Turn]) -> bool:
+    """Return whether a turn has the role of the one before it, which few histories have."""
+    before = "system"
+    for turn in turns:
+        if turn.role == before != "system":
+            return True
+        before = turn.role
+    return False
 
 
 def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
@@ -50,6 +62,8 @@ def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
 
 
 def _calls_of(turn: Turn) -> list[ToolCall]:
+    if ToolCall not in map(type, turn.blocks):
+        return []
     return [block for block in turn.blocks if isinstance(block, ToolCall)]
 
 
@@ -58,7 +72,9 @@ def _in_order(turns: list[Turn]) -> bool:
     calls: list[ToolCall] = []
     for turn in turns:
         if turn.role == "user":
-            if not _begins_with_results(turn.blocks, calls):
+            # Most messages of users are one text.
+            is_text = len(turn.blocks) == 1 and type(turn.blocks[0]) is Text
+            if (calls or not is_text) and not _begins_with_results(turn.blocks, calls):
                 return False
             calls = []
         elif calls:
@@ -154,11 +170,13 @@ def _as_text(result: ToolResult) -> list[Block]:
 
 def result_text(result: ToolResult) -> str:
     """Return the text parts of a result, joined by line ends."""
-    if len(result.content) == 1 and isinstance(only := result.content[0], Text):
+    if len(result.content) == 1 and type(only := result.content[0]) is Text:
         return only.text
     return "\n".join(block.text for block in result.content if isinstance(block, Text))
 
 
 def result_media(result: ToolResult) -> list[Media]:
     """Return the images and documents of a result."""
+    if Media not in map(type, result.content):
+        return []
     return [block for block in result.content if isinstance(block, Media)]

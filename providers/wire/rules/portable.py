@@ -79,10 +79,11 @@ def make_portable(
     Raises `UnsupportedByTarget` for what must not be dropped silently.
     """
     label = format_label(dst)
-    _refuse_state(request, label)
+    kinds = _kinds_of(request.turns)
+    _refuse_state(request, label, kinds)
     settle_server_tools(request, dst, server_tools)
     _drop_extras(request, dst, label)
-    if request.source == OPENAI_RESPONSES:
+    if request.source == OPENAI_RESPONSES and Foreign in kinds:
         unpack_items(request)
     for tool in request.tools:
         if tool.custom and keep_custom:
@@ -98,11 +99,15 @@ def make_portable(
         tool.extras = None
     request.free_form = frozenset(tool.name for tool in request.tools if tool.free_form)
     # Most turns of a long history are one text, of which nothing is to be changed.
-    rich = [turn for turn in request.turns if not _is_text_alone(turn, dst)]
+    # The assistant's text may have a signature that waits for Google.
+    signs_texts = dst == GOOGLE_GENERATE and not STORE.is_empty
+    rich = [turn for turn in request.turns if not _is_text_alone(turn, signs_texts)]
     if request.source in NO_SIGNED_THINKING:
         for turn in rich:
-            _restore_thinking(turn)
-    _leave_out_others(rich, request, dst, host)
+            kept = _restore_thinking(turn)
+            kinds |= {Thinking} if kept else set()
+    if Thinking in kinds:
+        _leave_out_others(rich, request, dst, host)
     _ask_by_system(request, dst)
     UniqueIds(dst, id_chars).assign(request.turns)
     for turn in rich:
@@ -111,7 +116,7 @@ def make_portable(
     _drop_parameters(request, dst)
 
 
-def _is_text_alone(turn: Turn, dst: WireFormatName) -> bool:
+def _is_text_alone(turn: Turn, signs_texts: bool) -> bool:
     """Return whether a turn is one text that every format has: no name, no signature."""
     blocks = turn.blocks
     if len(blocks) != 1 or turn.name is not None or turn.extras is not None:
@@ -119,8 +124,7 @@ def _is_text_alone(turn: Turn, dst: WireFormatName) -> bool:
     block = blocks[0]
     if type(block) is not Text or block.extras is not None or block.signature is not None:
         return False
-    # The assistant's text may have a signature that waits for Google.
-    return dst != GOOGLE_GENERATE or turn.role != "assistant" or STORE.is_empty
+    return not signs_texts or turn.role != "assistant"
 
 
 def _ask_by_system(request: Request, dst: WireFormatName) -> None:
@@ -134,7 +138,15 @@ def _ask_by_system(request: Request, dst: WireFormatName) -> None:
     )
 
 
-def _refuse_state(request: Request, label: str) -> None:
+def _kinds_of(turns: list[Turn]) -> frozenset[type]:
+    """Return the kinds of blocks in a history, so that a rule about a rare one need not look."""
+    kinds: set[type] = set()
+    for turn in turns:
+        kinds.update(map(type, turn.blocks))
+    return frozenset(kinds)
+
+
+def _refuse_state(request: Request, label: str, kinds: frozenset[type]) -> None:
     # Dropping these would lose the conversation without a word.
     if request.source not in (OPENAI_RESPONSES, GOOGLE_GENERATE):
         return
@@ -143,16 +155,21 @@ def _refuse_state(request: Request, label: str) -> None:
             raise UnsupportedByTarget(
                 f"`{field}` only means something to the provider that stored it; {instead}."
             )
-    for turn in request.turns:
+    if Foreign in kinds:
+        _refuse_stored_items(request.turns)
+    if request.extras.get("background"):
+        raise UnsupportedByTarget(
+            f"`background` mode does not exist in {label}; send the request without it."
+        )
+
+
+def _refuse_stored_items(turns: list[Turn]) -> None:
+    for turn in turns:
         for block in turn.blocks:
             if isinstance(block, Foreign) and block.kind in _STORED_ITEMS:
                 raise UnsupportedByTarget(
                     f"Only OpenAI can read the item `{block.kind}`; {_STORED_ITEMS[block.kind]}."
                 )
-    if request.extras.get("background"):
-        raise UnsupportedByTarget(
-            f"`background` mode does not exist in {label}; send the request without it."
-        )
 
 
 def _drop_extras(request: Request, dst: WireFormatName, label: str) -> None:
@@ -183,44 +200,52 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
     if turn.name and dst not in (OPENAI_CHAT,):
         request.losses.add("messages.name", f"{label} has no names of speakers.")
         turn.name = None
-    blocks: list[Block] = []
     kept = request.free_form
+    has_others = False
     for block in turn.blocks:
         # Nearly all blocks are one of three kinds, and `type` is faster than isinstance.
         kind = type(block)
         if kind is Text:
             _plain_text(block, turn, dst)  # type: ignore[arg-type]
-            blocks.append(block)
         elif kind is ToolCall:
             _plain_call(block, kept)  # type: ignore[arg-type]
-            blocks.append(block)
         elif kind is ToolResult:
             _plain_result(block, request, dst, label)  # type: ignore[arg-type]
-            blocks.append(block)
-        elif (plain := _plain_block(block, request, dst, label)) is not None:
-            blocks.append(plain)
-    turn.blocks = blocks
+        else:
+            has_others = True
+    if has_others:
+        converted = [_plain_block(block, request, dst, label) for block in turn.blocks]
+        turn.blocks = [block for block in converted if block is not None]
 
 
-def _restore_thinking(turn: Turn) -> None:
-    """Restore signed reasoning that the client's format could not carry.
+def _restore_thinking(turn: Turn) -> bool:
+    """Restore signed reasoning that the client's format could not carry, if there is any.
 
     The store has it under the turn's first call.
     """
     if turn.role != "assistant":
-        return
-    call = next((block for block in turn.blocks if isinstance(block, ToolCall)), None)
-    if call is None:
-        return
+        return False
+    call = _first_call(turn.blocks)
+    if call is None or (call.signature is None and STORE.is_empty):
+        return False
     # Google's clients return the signature field, in which it travels; Chat's have none.
     kept = unpack_thoughts(call.signature) if call.signature else None
     if kept is not None:
         call.signature = None
     kept = kept or STORE.get("thinking:" + call.id)
-    if isinstance(kept, list):
-        # Vendors want reasoning before the call that it led to.
-        others = [block for block in turn.blocks if not isinstance(block, Thinking)]
-        turn.blocks = [*kept, *others]
+    if not isinstance(kept, list):
+        return False
+    # Vendors want reasoning before the call that it led to.
+    others = [block for block in turn.blocks if not isinstance(block, Thinking)]
+    turn.blocks = [*kept, *others]
+    return bool(kept)
+
+
+def _first_call(blocks: list[Block]) -> ToolCall | None:
+    for block in blocks:
+        if type(block) is ToolCall:
+            return block
+    return None
 
 
 def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str) -> Block | None:
@@ -234,7 +259,7 @@ def _plain_text(block: Text, turn: Turn, dst: WireFormatName) -> None:
     block.extras = block.signature = None
     # Gemini recommends to return the signatures of text parts too:
     # https://ai.google.dev/gemini-api/docs/thought-signatures
-    if dst == GOOGLE_GENERATE and turn.role == "assistant" and block.text:
+    if dst == GOOGLE_GENERATE and turn.role == "assistant" and not STORE.is_empty and block.text:
         block.signature = STORE.get(text_key(block.text))
 
 
@@ -270,8 +295,6 @@ def _plain_inner(
 def _leave_out_others(turns: list[Turn], request: Request, dst: WireFormatName, host: str) -> None:
     """Leave out the reasoning that the target did not make: it would be refused."""
     for turn in turns:
-        if not any(type(block) is Thinking for block in turn.blocks):
-            continue
         kept = [b for b in turn.blocks if type(b) is not Thinking or _is_own(b, dst, host)]
         if len(kept) < len(turn.blocks):
             request.losses.add(

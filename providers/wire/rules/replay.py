@@ -117,9 +117,11 @@ def carry_in_id(call_id: str, signature: str, store: ReplayStore = STORE) -> str
 
 def read_id(call_id: str, store: ReplayStore = STORE) -> tuple[str, str | None]:
     """Split an id into the plain id and the signature inside it, if any."""
-    plain, mark, packed = call_id.partition(_ID_MARK)
-    if mark:
+    if _ID_MARK in call_id:
+        plain, _, packed = call_id.partition(_ID_MARK)
         return plain, _unpacked(packed)
+    if store.is_empty:
+        return call_id, None
     # The store may have lost it, or the proxy was started again: then the call goes unsigned.
     signature = store.get("id:" + call_id)
     if not isinstance(signature, str):

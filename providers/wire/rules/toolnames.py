@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from providers.wire.core.ir import JsonObject, Tool
@@ -16,6 +17,7 @@ from providers.wire.tools.client_run import runs_at_vendor
 from providers.wire.tools.strict_arguments import is_rewritten
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_MAX_NAME_CHARS: Final = 64
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_ID_CHARS: Final = 64
 _REFUSED: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -30,10 +32,16 @@ CUSTOM_SCHEMA: Final[JsonObject] = {
 """What a free-form tool takes where only functions exist."""
 
 
+@lru_cache(maxsize=512)
+def _is_plain(name: str) -> bool:
+    return _PLAIN.fullmatch(name) is not None
+
+
 def wire_name(name: str, namespace: str | None = None) -> str:
     """Return a tool's name for another vendor: "git.log" → "git_log_d38233d9"."""
     full = f"{namespace}__{name}" if namespace else name
-    if _PLAIN.fullmatch(full):
+    # A history calls the same few tools again and again. Long names are not remembered.
+    if len(full) <= _MAX_NAME_CHARS and _is_plain(full):
         return full
     # The digest keeps names apart that become equal without their refused characters.
     digest = hashlib.sha256(full.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -55,11 +55,15 @@ def unpack_items(request: Request) -> None:
     names = {tool.native: tool.name for tool in request.tools if tool.native}
     turns: list[Turn] = []
     for turn in request.turns:
-        if turn.role == "assistant" and any(isinstance(block, Foreign) for block in turn.blocks):
+        if _has_items(turn):
             turns.extend(_unpacked(turn, names))
         else:
             turns.append(turn)
     request.turns = turns
+
+
+def _has_items(turn: Turn) -> bool:
+    return turn.role == "assistant" and Foreign in map(type, turn.blocks)
 
 
 def _unpacked(turn: Turn, names: dict[str, str]) -> list[Turn]:
