@@ -128,7 +128,8 @@ class FlowFilterForm(forms.Form):
             return _UtcMinute({"type": "datetime-local"})
         widget: forms.Widget = field.widget
         if isinstance(widget, forms.Select):
-            widget.choices = _YES_NO
+            # Django's widget calls no choice “unknown” and would select "" for every value.
+            return forms.Select(choices=_YES_NO)
         return widget
 
 

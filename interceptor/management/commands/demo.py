@@ -285,7 +285,7 @@ def registered(demo: DemoProvider, name: str = PROVIDER_NAME, **fields: Any) -> 
         "/v1/messages",
     )
     row.native_formats = ["openai_chat", "openai_responses", "google_generate"]
-    row.model_names = ["demo", "demo-slow"]
+    row.model_names = ["demo", "demo-slow", MODEL]
     row.auth_type, row.auth_config, row.auth_header, row.secret = "key", {}, "x-api-key", demo.key
     row.verify_tls, row.headers, row.enabled = True, {}, True
     row.fallbacks, row.cooldown_seconds = [], None

@@ -1,0 +1,137 @@
+"""Take every picture of the documentation anew: `make pictures`, or `make pictures ARGS="console-list"`.
+
+It starts ccproxy with a new config directory, plays `ccproxy demo`, and opens the pages in Chromium.
+`.venv/docs` has Pillow, which makes the files small.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+
+from tests.browser.visit import chromium, sign_in, visiting
+from tests.e2e.process import Interceptor, running, wait_until
+from tests.environment import ROOT
+from tests.pictures.scenes import EARLY, LATE, SHAPES, Scene, Stage
+from tests.ports import free_port
+
+IMAGES = ROOT / "docs/images"
+DOCS_PYTHON = ROOT / ".venv/docs/bin/python"
+WIDTH = 1280
+# A palette of 256 colours takes a third of the bytes, and shows the same.
+SHRINK = """
+import sys
+from PIL import Image
+source, target = sys.argv[1:]
+Image.open(source).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+"""
+
+
+def main(wanted: list[str]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="ccproxy-pictures-"))
+    site = Interceptor(folder)
+    site.port, site.console_port = _port(4000), _port(8083)
+    site.environ["CCPROXY_PORT"] = str(site.port)
+    site.environ["CCPROXY_INSPECTOR__PORT"] = str(site.console_port)
+    os.environ["CCPROXY_CONFIG_DIR"] = str(site.config_dir)
+    django.setup()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, chromium(playwright) as browser, running(site):
+        state = sign_in(browser, site)
+        done = site.manage("demo", "--down")
+        assert done.returncode == 0, done.stdout + done.stderr
+        _take_all(browser, site, state, wanted)
+
+
+def _take_all(browser: Any, site: Interceptor, state: Any, wanted: list[str]) -> None:
+    # It has models, so Django has to be set up first.
+    from tests.pictures import rows
+
+    with _demo(site) as session:
+        stage = Stage(site, session)
+        wait_until(stage.is_indexed, "the links between the flows are made")
+        site.call(rows.rules_and_filters)
+        site.settle()
+        with _page(browser, site, state) as page:
+            _take(page, stage, EARLY, wanted)
+            stage.websocket = site.call(rows.websocket)
+            site.call(rows.usage)
+            _take(page, stage, LATE, wanted)
+            site.call(rows.shapes)
+            _take(page, stage, SHAPES, wanted)
+
+
+def _port(usual: int) -> int:
+    """Return the usual port, which pictures show; another one where it is taken."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", usual))
+        except OSError:
+            return free_port()
+    return usual
+
+
+@contextlib.contextmanager
+def _demo(site: Interceptor) -> Iterator[str]:
+    """Play the demo and keep its provider; yield the id of the agent's session."""
+    command = [*site.program, "demo", "--keep"]
+    playing = subprocess.Popen(
+        command, cwd=site.cwd, env=site.environ, stdout=subprocess.PIPE, text=True
+    )
+    assert playing.stdout
+    try:
+        session = ""
+        for line in playing.stdout:
+            if found := re.search(r"/flows/session/(\S+)/", line):
+                session = found[1]
+            if "runs until" in line:
+                break
+        assert session, "the demo names its session"
+        yield session
+    finally:
+        playing.send_signal(signal.SIGINT)
+        playing.wait()
+
+
+@contextlib.contextmanager
+def _page(browser: Any, site: Interceptor, state: Any) -> Iterator[Any]:
+    with visiting(
+        browser, site, state, viewport={"width": WIDTH, "height": 720}, color_scheme="light"
+    ) as visit:
+        yield visit
+
+
+def _take(visit: Any, stage: Stage, scenes: tuple[Scene, ...], wanted: list[str]) -> None:
+    for scene in scenes:
+        if wanted and scene.name not in wanted:
+            continue
+        visit.page.set_viewport_size({"width": WIDTH, "height": scene.height})
+        page = visit.go(scene.address(stage))
+        page.locator(scene.there).first.wait_for()
+        scene.act(page)
+        # Fonts and charts that move; there is nothing to wait for by name.
+        page.wait_for_timeout(400)
+        raw = Path(tempfile.gettempdir()) / f"{scene.name}-{os.getpid()}.png"
+        page.screenshot(path=str(raw))
+        target = IMAGES / f"{scene.name}.png"
+        subprocess.run([str(DOCS_PYTHON), "-c", SHRINK, str(raw), str(target)], check=True)
+        raw.unlink()
+        print(f"{target.relative_to(ROOT)}  {target.stat().st_size / 1000:.0f} KB", flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    main(sys.argv[1:])
