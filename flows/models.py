@@ -7,6 +7,9 @@ from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 
 from flows.flow_link import FlowLink as FlowLink
+from flows.flow_text import FlowText as FlowText
+from flows.flow_text import SearchSegment as SearchSegment
+from flows.flow_text import SearchShelf as SearchShelf
 from flows.record import CAPTURED, AttemptRecord
 from flows.sides import (
     FlowSide,
@@ -133,8 +136,12 @@ class Flow(models.Model):
     indexed = models.BooleanField(
         null=True, editable=False, help_text="Linked with earlier flows; unset until then."
     )
+    searched = models.BooleanField(
+        null=True, editable=False, help_text="The search index has it; unset until then."
+    )
     search_text = models.TextField(
-        blank=True, help_text="At most 4 KB of lower-case text that a search finds."
+        blank=True,
+        help_text="At most 4 KB of lower-case text that a search finds until it is indexed.",
     )
 
     class Meta:
@@ -197,6 +204,11 @@ class Flow(models.Model):
                 fields=["started_at"],
                 name="flow_unindexed",
                 condition=models.Q(indexed__isnull=True),
+            ),
+            models.Index(
+                fields=["started_at"],
+                name="flow_unsearched",
+                condition=models.Q(searched__isnull=True),
             ),
         ]
 

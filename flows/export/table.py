@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -25,6 +25,15 @@ _HOST_CHARS: Final = 40
 _PATH_CHARS: Final = 60
 _AGENT_CHARS: Final = 30
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
+
+
+class SearchHit(Protocol):
+    """Text of a flow in which a search found its words."""
+
+    @property
+    def where(self) -> str: ...
+    @property
+    def text(self) -> str: ...
 
 
 class TableRow(Protocol):
@@ -83,6 +92,12 @@ def print_flows(
             Text(ago(now - flow.started_at)),
         )
     console.print(table)
+
+
+def print_hits(hits: Mapping[str, SearchHit], output: Any) -> None:
+    """Print where a search found its words: "0a1b2c3d  tool result, turn 7: … text …"."""
+    for flow_id, hit in hits.items():
+        output.write(printable(f"{flow_id[:_ID_CHARS]}  {hit.where}: {hit.text}") + "\n")
 
 
 def _cell(value: str, longest_chars: int) -> Text:

@@ -1,4 +1,4 @@
-"""Thread of the recorder that links ended flows, behind the writer and never instead of it."""
+"""Thread of the recorder that links and indexes ended flows, behind the writer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Final
 from django.db import DatabaseError, close_old_connections, connections
 
 from flows.lineage.linker import Linker
+from flows.search.indexer import Indexer
+from flows.search.segment_rows import build_segment, dissolve_segments
 
 BATCH_FLOWS: Final = 50
 """Flows a transaction. The writer waits for three statements: all is read and compared before."""
@@ -20,11 +22,13 @@ _LOOKS: Final = 5
 _REST_S: Final = 15.0
 """Other processes import flows without a word to this one."""
 _RETRY_S: Final = 5.0
+_DISSOLVE_EVERY_S: Final = 300.0
+"""Longest time that trigrams of a deleted flow stay, while few are deleted."""
 logger = logging.getLogger(__name__)
 
 
 class LinkThread:
-    """Linker on a thread of its own.
+    """Linker and search index on a thread of their own.
 
     Args:
         is_busy: tells that the writer has work, which comes first.
@@ -33,6 +37,8 @@ class LinkThread:
     def __init__(self, is_busy: Callable[[], bool]) -> None:
         self._is_busy = is_busy
         self._linker = Linker()
+        self._indexer = Indexer()
+        self._dissolve_at = 0.0
         self._has_news = Event()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="flow-links", daemon=True)
@@ -62,16 +68,16 @@ class LinkThread:
             connections.close_all()
 
     def _look(self) -> None:
-        """Link what waits; look a few times, because a flow is written after it was noted."""
+        """Work on what waits; look a few times, because a flow is written after it was noted."""
         for _ in range(_LOOKS):
             if self._stopped.wait(_COMMIT_S):
                 return
-            if self._link_all():
+            if self._do_all():
                 return
 
-    def _link_all(self) -> bool:
-        """Link flows until none waits; return whether there were any."""
-        has_linked = False
+    def _do_all(self) -> bool:
+        """Link and index flows until none waits; return whether there were any."""
+        has_worked = False
         while not self._stopped.is_set():
             if self._is_busy():
                 self._stopped.wait(_COMMIT_S)
@@ -79,15 +85,27 @@ class LinkThread:
             began = time.monotonic()
             try:
                 close_old_connections()
-                count = self._linker.link_pending(BATCH_FLOWS)
+                count = self._step()
             except DatabaseError as exc:
-                logger.info("Flows are linked later: %s", exc)
+                logger.info("Flows are linked and indexed later: %s", exc)
                 close_old_connections()
                 self._stopped.wait(_RETRY_S)
-                return has_linked
+                return has_worked
             if not count:
-                return has_linked
-            has_linked = True
+                return has_worked
+            has_worked = True
             # As long a pause as the work took: the writer and the console get their turn.
             self._stopped.wait(time.monotonic() - began)
-        return has_linked
+        return has_worked
+
+    def _step(self) -> int:
+        """Do what is due first; return how many flows or segments it was."""
+        # What a flow adds is known once it is linked.
+        count = self._linker.link_pending(BATCH_FLOWS) or self._indexer.index_pending(BATCH_FLOWS)
+        if count:
+            return count
+        if time.monotonic() >= self._dissolve_at:
+            self._dissolve_at = time.monotonic() + _DISSOLVE_EVERY_S
+            if dissolve_segments():
+                return 1
+        return int(build_segment())

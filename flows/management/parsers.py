@@ -126,6 +126,14 @@ def _action(actions: Any, name: str, what: str) -> ArgumentParser:
         "-n", "--number", type=_positive, metavar="N", help="only the newest N flows"
     )
     parser.add_argument(
+        "--search",
+        metavar="WORDS",
+        help=(
+            "flows with all of these words in a message, a tool's call or result, a header, an id;"
+            " a phrase stands in double quotes: --search '\"rate limit\"'"
+        ),
+    )
+    parser.add_argument(
         "--filter",
         metavar="NAME",
         help=(

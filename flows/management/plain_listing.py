@@ -9,4 +9,5 @@ from collections.abc import Sequence
 def is_plain(options: Namespace, default_jq_filters: Sequence[str]) -> bool:
     """Return True when the newest flows are asked for, as a table and without any filter."""
     filters = [*default_jq_filters, *options.jq]
-    return not (options.json or options.follow or options.flows or options.filter or filters)
+    chosen = options.flows or options.filter or options.search
+    return not (options.json or options.follow or chosen or filters)

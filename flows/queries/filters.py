@@ -15,8 +15,10 @@ from django.db.models.functions import Cast, Coalesce, StrIndex
 
 from flows.bytes.database_text import database_json
 from flows.models import Flow
+from flows.queries.cursor import older_than, parse_cursor
 from flows.queries.header_filter import by_header
 from flows.record import CAPTURED, LOOKUP
+from flows.search.text_filter import PAGE_HITS, matching
 
 STATUS_CHOICES: Final = [
     ("2xx", "2xx"),
@@ -28,14 +30,9 @@ STATUS_CHOICES: Final = [
 _FLOW_ID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
 )
-_ID_START = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
 _MAX_USD: Final = 1_000_000
 _MAX_COUNT: Final = 2**31 - 1
 _MAX_TEXT: Final = 500
-_MAX_WORDS: Final = 8
-_TEXT_COLUMNS: Final = (
-    "path", "host", "requested_model", "sent_model", "provider", "rule", "error",
-)  # fmt: skip
 FAILED: Final = (
     Q(state=Flow.State.ERROR)
     | Q(status_code__gte=400)
@@ -96,6 +93,9 @@ class FlowFilter(django_filters.FilterSet):
         label="Until", field_name="started_at", lookup_expr="lt"
     )
 
+    is_paged = False
+    """The newest flows are enough that a search finds, from the `cursor` on."""
+
     class Meta:
         model = Flow
         fields: list[str] = []
@@ -104,9 +104,15 @@ class FlowFilter(django_filters.FilterSet):
         """Apply all filters, and leave out name lookups unless the URL asks for them."""
         flows: QuerySet[Flow] = super().filter_queryset(queryset)
         # Captured commands look up so many names that the list would show little else.
-        if self.form.cleaned_data.get("lookups"):
-            return flows
-        return flows.exclude(method=LOOKUP)
+        if not self.form.cleaned_data.get("lookups"):
+            flows = flows.exclude(method=LOOKUP)
+        # jq and another order need them all.
+        needs_all = self.data.get("jq") or self.data.get("sort")
+        limit = PAGE_HITS if self.is_paged and not needs_all else None
+        among = flows
+        if limit:
+            among = older_than(flows, parse_cursor(str(self.data.get("cursor") or "")))
+        return matching(flows, self.form.cleaned_data.get("q") or "", limit, among)
 
     def by_lookups(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Keep name lookups with the other flows ("shown"), or nothing else ("alone")."""
@@ -132,13 +138,8 @@ class FlowFilter(django_filters.FilterSet):
         return queryset.exclude(candidates)
 
     def search(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Keep flows that contain every word: in a name, an id, the address, the error or the text.
-
-        Example: "haiku 529" finds a flow of model claude-haiku with the error "529 overloaded".
-        """
-        del name
-        for word in value.split()[:_MAX_WORDS]:
-            queryset = queryset.filter(_word(word))
+        """Leave the search to `filter_queryset`: it comes behind the other filters."""
+        del name, value
         return queryset
 
     def by_model(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
@@ -190,19 +191,14 @@ class FlowFilter(django_filters.FilterSet):
         return counted.filter(tokens__lte=value)
 
 
+class PagedFlowFilter(FlowFilter):
+    """The filters for one page of flows, newest first."""
+
+    is_paged = True
+
+
 BOUNDS: Final = tuple(name for name in FlowFilter.base_filters if "_min" in name or "_max" in name)
 """The filters that take a number."""
-
-
-def _word(word: str) -> Q:
-    """Return the condition that a flow contains a word."""
-    condition = Q(method=word.upper()) | Q(session_id__startswith=word) | Q(run_label=word)
-    if _ID_START.fullmatch(word):
-        condition |= Q(id__startswith=word.lower())
-    for column in _TEXT_COLUMNS:
-        condition |= Q(**{f"{column}__icontains": word})
-    # This text is stored in lower case: folding 4 KB a row would take most of the time.
-    return condition | Q(search_text__contains=word.lower())
 
 
 def pasted_flow_id(text: str) -> str:

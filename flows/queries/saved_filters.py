@@ -137,13 +137,16 @@ def parameters_of(reference: str) -> QueryDict:
     return query
 
 
-def filtered(parameters: QueryDict) -> QuerySet[Flow]:
+def filtered(parameters: QueryDict, among: QuerySet[Flow] | None = None) -> QuerySet[Flow]:
     """Return the flows that the parameters leave, jq aside.
+
+    `among`: flows that are asked for; all without it.
 
     Raises:
         SavedFilterError: one has an impossible value.
     """
-    filters = FlowFilter(parameters, queryset=Flow.objects.all())
+    asked = Flow.objects.all() if among is None else among
+    filters = FlowFilter(parameters, queryset=asked)
     errors = filter_errors(filters)
     if errors:
         raise SavedFilterError(" ".join(errors))

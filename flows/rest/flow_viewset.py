@@ -28,7 +28,7 @@ from flows.export.kinds import KINDS
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.cursor import older_than
-from flows.queries.filters import FlowFilter
+from flows.queries.filters import FlowFilter, PagedFlowFilter
 from flows.queries.flow_set import (
     MAX_JQ_FLOWS,
     JqWindow,
@@ -53,7 +53,8 @@ from flows.rest.schema import (
     FlowShape,
     PinShape,
 )
-from flows.services import pin
+from flows.search.text_filter import page_hits, search_notes
+from flows.services import clear_ids, pin
 from providers.audit.log import audited, caller_of
 from providers.base.errors import CcproxyError
 from providers.base.nearest import (
@@ -111,6 +112,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         """Return flows, newest first; `Accept: application/har+json` returns all as one HAR."""
         if request.accepted_renderer.format == HarRenderer.format:
             return self._har(request)
+        self.filterset_class = PagedFlowFilter
         queryset = self._matching(request)
         filters = request.query_params.getlist("jq")
         if filters:
@@ -118,7 +120,16 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
             next_url = next_url_after(request, window.last)
             return Response({"next": next_url, "results": window.results})
         flows = self.paginate_queryset(with_headers(queryset)) or []
-        return self.get_paginated_response([flow_summary(flow, flow.sides) for flow in flows])
+        text = request.query_params.get("q", "")
+        hits = page_hits(text, flows)
+        results = [flow_summary(flow, flow.sides) for flow in flows]
+        for result in results:
+            if hit := hits.get(result["id"]):
+                result["hit"] = {"where": hit.where, "text": hit.text}
+        response = self.get_paginated_response(results)
+        if text.strip():
+            response.data["notes"] = search_notes(text)
+        return response
 
     @extend_schema(parameters=[_JQ], responses={(200, HAR_TYPE): OpenApiTypes.OBJECT}, filters=True)
     @action(detail=False, pagination_class=None)
@@ -166,7 +177,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
 
     def perform_destroy(self, instance: Flow) -> None:
         with audited("clear", f"flow {instance.pk}", by=caller_of(self.request)):
-            super().perform_destroy(instance)
+            clear_ids([instance.pk], keep_pinned=False)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         """Return one flow with the headers of its four sides and the changes of each hook."""

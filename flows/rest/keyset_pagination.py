@@ -32,10 +32,15 @@ class FlowPagination(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         next_link = {"type": "string", "format": "uri", "nullable": True}
+        notes = {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "With `q` alone: texts that the search cannot find now.",
+        }
         return {
             "type": "object",
             "required": ["next", "results"],
-            "properties": {"next": next_link, "results": schema},
+            "properties": {"next": next_link, "results": schema, "notes": notes},
         }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:

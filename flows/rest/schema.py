@@ -70,6 +70,13 @@ class ConnectionShape(_Shape):
     )
 
 
+class HitShape(_Shape):
+    """Where a search found its words."""
+
+    where = serializers.CharField(help_text="For example: tool result, turn 7.")
+    text = serializers.CharField()
+
+
 class FlowShape(serializers.ModelSerializer[Flow]):
     """A flow in a list: mitmweb's field names, and ours."""
 
@@ -86,6 +93,7 @@ class FlowShape(serializers.ModelSerializer[Flow]):
     intercepted = serializers.BooleanField()
     is_replay = serializers.CharField(allow_null=True)
     cost_usd = serializers.FloatField(allow_null=True)
+    hit = HitShape(required=False, help_text="With `q` alone, where it stands in a body or header.")
 
     class Meta:
         model = Flow
@@ -107,6 +115,7 @@ class FlowShape(serializers.ModelSerializer[Flow]):
             "finished_at",
             *OWN_FIELDS,
             "cost_usd",
+            "hit",
         ]
 
 

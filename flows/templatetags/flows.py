@@ -26,6 +26,7 @@ from flows.reading.sentence import (
     changed_hooks,
     translated,
 )
+from flows.search.hits import Hit
 
 register = template.Library()
 register.filter("size", units.size)
@@ -83,6 +84,12 @@ def ttft_ms(flow: Flow) -> float | None:
     if flow.first_event_ms is not None:
         return flow.first_event_ms
     return flow.first_byte_ms
+
+
+@register.filter
+def hit_in(flow: Flow, hits: Any) -> Hit | None:
+    """Return where a search found its words in a flow; None where there is no search."""
+    return hits.get(flow.pk) if hits else None
 
 
 @register.filter

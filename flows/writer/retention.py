@@ -13,7 +13,18 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import Length
 
-from flows.models import BodyRef, Flow, FlowBody, FlowLink, FlowParts, WebSocketMessage
+from flows.models import (
+    BodyRef,
+    Flow,
+    FlowBody,
+    FlowLink,
+    FlowParts,
+    FlowText,
+    SearchSegment,
+    SearchShelf,
+    WebSocketMessage,
+)
+from flows.search.indexer import index_again
 from flows.writer.retention_policy import RetentionPolicy
 
 CHUNK_ROWS = 200
@@ -32,7 +43,7 @@ _REWRITABLE_BYTES = 64 * 1024 * 1024
 _BODY_LOCK = 0x63637078
 """Key of PostgreSQL's advisory lock on bodies."""
 _BODY_COLUMNS = ((BodyRef, "digest"), (WebSocketMessage, "body_digest"))
-_OF_A_FLOW = (FlowParts, FlowLink, BodyRef, WebSocketMessage)
+_OF_A_FLOW = (FlowParts, FlowLink, FlowText, BodyRef, WebSocketMessage)
 
 
 def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS) -> int:
@@ -58,6 +69,7 @@ def delete_flows(ids: Sequence[str], *, bodies: bool = True) -> None:
         digests: set[str] = set()
         if bodies:
             digests = _digests_of(ids)
+        index_again(ids)
         # Not Flow.delete(), which would read the flows first.
         for table in _OF_A_FLOW:
             _delete_rows(table._default_manager.filter(flow__in=ids))
@@ -88,7 +100,7 @@ def delete_everything() -> int:
     A table is emptied at once, in a second or two where row by row takes minutes. Writers wait
     meanwhile.
     """
-    models = (*_OF_A_FLOW, Flow, FlowBody)
+    models = (*_OF_A_FLOW, SearchShelf, SearchSegment, Flow, FlowBody)
     tables = [connection.ops.quote_name(model._meta.db_table) for model in models]
     with (
         connection.constraint_checks_disabled(),

@@ -38,6 +38,7 @@ def followed(*happenings: Any, **options: Any) -> list[str]:
         "jq": [],
         "json": False,
         "among": None,
+        "search": "",
     }
     with pytest.raises(KeyboardInterrupt):
         follow(BaseCommand(stdout=out), Namespace(**chosen | options), pause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -18,6 +18,7 @@ from flows.queries.selectors import flow_detail
 from flows.queries.summary import flow_detail_json
 from flows.reading.body_view import body_view
 from flows.record import LOOKUP
+from flows.search.text_filter import page_hits, search_notes
 from flows.sides import header
 
 _NAMES: Final = {"q": "text", "session": "session_id", "hook": "changed_by_hook"}
@@ -58,6 +59,8 @@ class FlowRow:
     cost_usd: float | None
     duration_ms: float | None
     error: str
+    found: str = ""
+    """Where a search found its words: "tool result, turn 7: …"; empty for names and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,14 @@ def list_flows(
 
 def search_flows(
     text: Annotated[
-        str, Field(description="Words in addresses, models, errors, or the beginning of texts.")
+        str,
+        Field(
+            description=(
+                "Words, or phrases in double quotes, in messages, tool calls, tool results,"
+                " thinking, request ids, headers, addresses, models, errors. A text is found in"
+                " the flow that sent it first."
+            )
+        ),
     ] = "",
     provider: str = "",
     model: Annotated[str, Field(description="Requested or sent model.")] = "",
@@ -170,8 +180,15 @@ def search_flows(
     if not chosen.form.is_valid():
         raise FlowSetError(_problems(chosen.form.errors.get_json_data()))
     total = chosen.qs.count()
-    rows = [flow_row(flow) for flow in chosen.qs.defer("search_text")[:limit]]
-    return FlowList(*bounded_list(rows, total))
+    flows = list(chosen.qs.defer("search_text")[:limit])
+    hits = page_hits(text, flows)
+    rows = []
+    for flow in flows:
+        row = flow_row(flow)
+        hit = hits.get(flow.pk)
+        rows.append(replace(row, found=f"{hit.where}: {hit.text}") if hit else row)
+    shown, note = bounded_list(rows, total)
+    return FlowList(shown, " ".join(filter(None, (note, *search_notes(text)))))
 
 
 def _problems(errors: Mapping[str, Any]) -> str:

@@ -162,5 +162,7 @@ def _search_box() -> forms.Widget:
 class FlowListFilter(FlowFilter):
     """The filters of the list with the console's form."""
 
+    is_paged = True
+
     class Meta(FlowFilter.Meta):
         form = FlowFilterForm

@@ -27,6 +27,7 @@ from flows.queries.saved_filters import (
     saved_filters,
     unknown_parameters,
 )
+from flows.search.text_filter import page_hits, search_notes
 from providers.base.nearest import no_such
 
 MAX_LIVE_ROWS = 60
@@ -56,8 +57,11 @@ def flow_list(request: HttpRequest) -> HttpResponse:
     rows = selectors.rows(filters.qs)
     page = jq.page if jq else ordered_page(rows, order, cursor, selectors.PAGE_ROWS)
     columns = columns_of(request)
+    searched = params.get("q", "")
     context = {
         "page": page,
+        "hits": page_hits(searched, page.flows),
+        "search_notes": search_notes(searched),
         "filters": filters,
         "jq": jq,
         "errors": errors,
@@ -87,7 +91,9 @@ def flow_rows(request: HttpRequest) -> HttpResponse:
     ids = [flow_id for flow_id in parts if flow_id]
     named = Flow.objects.filter(pk__in=ids[:MAX_LIVE_ROWS])
     matching = FlowFilter(request.GET, queryset=named).qs
-    context = {"flows": list(selectors.rows(matching)), "columns": columns_of(request)}
+    rows = list(selectors.rows(matching))
+    hits = page_hits(request.GET.get("q", ""), rows)
+    context = {"flows": rows, "hits": hits, "columns": columns_of(request)}
     return render(request, "flows/_rows.html", context)
 
 

@@ -26,18 +26,31 @@ if TYPE_CHECKING:
 
 
 def apply_filter(options: Namespace) -> None:
-    """Set `among`, the flows that a saved filter leaves.
+    """Set `among`, the flows that a saved filter and a search leave.
 
     The filter's jq comes before the jq of the command line.
     """
-    if not options.filter:
-        return
-    # Imported only here: its form costs every other command 30 ms.
-    from flows.queries.saved_filters import filtered, parameters_of
+    if options.filter:
+        # Imported only here: its form costs every other command 30 ms.
+        from flows.queries.saved_filters import parameters_of
 
-    parameters = parameters_of(options.filter)
-    options.among = filtered(parameters)
-    options.jq = [*parameters.getlist("jq"), *options.jq]
+        parameters = parameters_of(options.filter)
+        options.jq = [*parameters.getlist("jq"), *options.jq]
+    if options.filter or options.search:
+        options.among = filtered_flows(options, Flow.objects.all())
+
+
+def filtered_flows(options: Namespace, flows: QuerySet[Flow]) -> QuerySet[Flow]:
+    """Return those of the flows that the saved filter and the search leave now."""
+    if options.filter:
+        from flows.queries.saved_filters import filtered, parameters_of
+
+        flows = filtered(parameters_of(options.filter), flows)
+    if options.search:
+        from flows.search.text_filter import matching
+
+        flows = matching(flows, options.search)
+    return flows
 
 
 def asked(options: Namespace) -> QuerySet[Flow]:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from flows.export.flow_line import flow_line
-from flows.management.actions.chosen_flows import apply_filter
+from flows.management.actions.chosen_flows import apply_filter, filtered_flows
 from flows.models import Flow
 from flows.queries.flow_set import chosen_ids, jq_filters, newest, rows_of, timed_summaries
 from flows.record import LOOKUP
@@ -92,7 +92,11 @@ def follow(
 
 
 def _print(command: BaseCommand, options: Namespace, ids: Sequence[str]) -> None:
-    among = options.among.filter(pk__in=ids).order_by("started_at", "id")
+    named = options.among.filter(pk__in=ids)
+    if options.filter or options.search:
+        # Flows that ended now; what a search found at the start were others.
+        named = filtered_flows(options, Flow.objects.filter(pk__in=ids))
+    among = named.order_by("started_at", "id")
     chosen = chosen_ids(among, jq_filters(options.jq))
     if options.json:
         flows = Flow.objects.filter(pk__in=chosen)

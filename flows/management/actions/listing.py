@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from flows.export.table import print_flows, print_newest
+from flows.export.table import print_flows, print_hits, print_newest
 from flows.management.actions.chosen_flows import (
     apply_filter,
     asked,
@@ -24,6 +24,7 @@ from flows.models import Flow
 from flows.queries.flow_set import jq_filters, rows_of, timed_summaries
 from flows.queries.jq import run_jq
 from flows.record import LOOKUP
+from flows.search.text_filter import page_hits, search_notes
 from providers.reading.django_reader import read
 
 
@@ -40,6 +41,8 @@ def run(command: BaseCommand, options: Namespace) -> None:
     # Name lookups are shown with --filter lookups=shown, as in the console.
     if options.among is None and not options.flows:
         options.among = Flow.objects.exclude(method=LOOKUP)
+    for note in search_notes(options.search or ""):
+        command.stderr.write(note)
     if options.json:
         print_json(_summaries(options), command.stdout)
         return
@@ -47,7 +50,10 @@ def run(command: BaseCommand, options: Namespace) -> None:
     if not ids:
         command.stdout.write(nothing_found(options.jq))
         return
-    print_flows(rows_of(ids), command.stdout, now=timezone.now(), is_terminal=is_terminal)
+    rows = list(rows_of(ids))
+    print_flows(rows, command.stdout, now=timezone.now(), is_terminal=is_terminal)
+    if options.search:
+        print_hits(page_hits(options.search, rows), command.stdout)
 
 
 def _summaries(options: Namespace) -> Iterable[Any]:

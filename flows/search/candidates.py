@@ -1,0 +1,97 @@
+"""Flows that may contain words: those whose trigrams the index has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from django.db import connection
+
+from flows.models import SearchSegment
+from flows.search.folding import trigrams
+from flows.search.postings import Shelf, positions_in, shelf_of
+
+_ROUND: Final = 2
+_MAX_TRIGRAMS: Final = 24
+"""More of a long text hardly leave out further flows."""
+_CHUNK_POSITIONS: Final = 1000
+
+
+def candidates(words: Sequence[str]) -> dict[int, int]:
+    """Return the positions of flows that may contain all of the folded words, as bits, by segment.
+
+    Asks for a few trigrams at a time: of a text that is nowhere, the first ones leave nothing.
+    """
+    alive = dict.fromkeys(SearchSegment.objects.values_list("pk", flat=True), -1)
+    wanted = _chosen_trigrams(words)
+    for start in range(0, len(wanted), _ROUND):
+        if not alive:
+            break
+        alive = _narrowed(alive, wanted[start : start + _ROUND])
+    return alive
+
+
+def _narrowed(alive: Mapping[int, int], wanted: Sequence[str]) -> dict[int, int]:
+    by_shelf: dict[int, list[str]] = {}
+    for trigram in wanted:
+        by_shelf.setdefault(shelf_of(trigram), []).append(trigram)
+    found = dict(alive)
+    for segment, number, stored in _shelves(list(by_shelf), list(alive)):
+        if not found.get(segment):
+            continue
+        shelf = Shelf(stored)
+        for trigram in by_shelf[number]:
+            found[segment] &= shelf.flows_with(trigram)
+    return {segment: bits for segment, bits in found.items() if bits}
+
+
+def _shelves(numbers: Sequence[int], segments: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield segment, number and postings of shelves."""
+    # Our own numbers, so that no limit of parameters counts.
+    query = (
+        "SELECT segment_id, number, postings FROM flows_searchshelf"  # noqa: S608
+        f" WHERE number IN ({_joined(numbers)}) AND segment_id IN ({_joined(segments)})"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        for segment, number, postings in cursor.fetchall():
+            yield segment, number, bytes(postings)
+
+
+def _joined(numbers: Sequence[int]) -> str:
+    return ", ".join(str(int(number)) for number in numbers)
+
+
+def _chosen_trigrams(words: Sequence[str]) -> list[str]:
+    """Return trigrams of the words, those that are probably rare first."""
+    found: set[str] = set()
+    for word in words:
+        found |= trigrams(word)
+    return sorted(found, key=_commonness)[:_MAX_TRIGRAMS]
+
+
+def _commonness(trigram: str) -> tuple[int, str]:
+    # Letters that English text and code have most.
+    return sum(char in " etaoinsrl" for char in trigram), trigram
+
+
+def count(found: Mapping[int, int]) -> int:
+    """Return the number of candidates."""
+    return sum(bits.bit_count() for bits in found.values())
+
+
+def ids_at(found: Mapping[int, int]) -> list[str]:
+    """Return the ids of the flows at these positions."""
+    pairs: list[str] = []
+    for segment, bits in found.items():
+        pairs += [f"({segment}, {position})" for position in positions_in(bits)]
+    ids: list[str] = []
+    with connection.cursor() as cursor:
+        for start in range(0, len(pairs), _CHUNK_POSITIONS):
+            values = ", ".join(pairs[start : start + _CHUNK_POSITIONS])
+            cursor.execute(
+                "SELECT flow_id FROM flows_flowtext"  # noqa: S608  numbers of ours
+                f" WHERE (segment, position) IN (VALUES {values})"
+            )
+            ids += [row[0] for row in cursor.fetchall()]
+    return ids

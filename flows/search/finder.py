@@ -1,0 +1,94 @@
+"""Flows that contain the words of a search.
+
+The index leaves candidates, and their texts decide. Few candidates are read at once. Of many, the
+newest flows are read until there are enough. Flows that wait for the index, and words of one or two
+characters, are looked for in the columns, as before there was an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import QuerySet
+
+from flows.models import Flow, FlowText
+from flows.search.candidates import candidates, count, ids_at
+from flows.search.flow_columns_match import column_condition
+from flows.search.segment_rows import COLUMNS, folded_texts
+from flows.search.wanted_words import Wanted
+
+AT_ONCE: Final = 3000
+"""Candidates that are read at once, whatever else is filtered."""
+SHORT_WORD_FLOWS: Final = 2000
+"""Flows whose texts are read for words that the index does not know."""
+_PAGE_FLOWS: Final = 2000
+_READ_FLOWS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Ids of flows that contain the words. `is_cut`: there may be older ones."""
+
+    ids: list[str]
+    is_cut: bool = False
+
+
+def find(words: Wanted, among: QuerySet[Flow], limit: int | None) -> Found:
+    """Return flows with all of the words, at least all that `among` has.
+
+    Args:
+        words: at least one.
+        among: flows that other filters left.
+        limit: enough flows, the newest of `among`; None for all.
+    """
+    waiting = _waiting_ids(words, among, limit)
+    if not words.long:
+        newest = list(_newest_of(among, {}, SHORT_WORD_FLOWS))
+        named = among.filter(column_condition(words)).order_by("-started_at", "-id")
+        ids = list(named.values_list("pk", flat=True)[:limit])
+        return Found([*waiting, *ids, *_verified(newest, words)], is_cut=True)
+    open_ids = FlowText.objects.filter(segment__isnull=True).values_list("pk", flat=True)
+    segments = candidates(words.long)
+    if limit is None or count(segments) <= AT_ONCE:
+        ids = [*open_ids, *ids_at(segments)]
+        return Found([*waiting, *_verified(ids, words)])
+    found = list(waiting)
+    ids = []
+    for flow_id in _newest_of(among, segments, None):
+        ids.append(flow_id)
+        if len(ids) >= _READ_FLOWS:
+            found += _verified(ids, words)
+            ids = []
+            if len(found) - len(waiting) >= limit:
+                return Found(found, is_cut=True)
+    return Found([*found, *_verified(ids, words)])
+
+
+def _waiting_ids(words: Wanted, among: QuerySet[Flow], limit: int | None) -> list[str]:
+    """Return the ids of flows that wait for the index, and have the words in their columns."""
+    waiting = among.filter(searched__isnull=True).filter(column_condition(words))
+    return list(waiting.order_by("-started_at", "-id").values_list("pk", flat=True)[:limit])
+
+
+def _newest_of(among: QuerySet[Flow], segments: dict[int, int], most: int | None) -> Iterator[str]:
+    """Yield the ids of indexed flows, the newest first: those of candidates, or at most `most`."""
+    newest = among.filter(text__isnull=False).order_by("-started_at", "-id")
+    rows = newest.values_list("pk", "text__segment", "text__position")
+    for flow_id, segment, position in rows[:most].iterator(chunk_size=_PAGE_FLOWS):
+        is_unknown = segment is None or most is not None
+        if is_unknown or segments.get(segment or 0, 0) >> position & 1:
+            yield flow_id
+
+
+def _verified(ids: Sequence[str], words: Wanted) -> Iterator[str]:
+    for start in range(0, len(ids), _READ_FLOWS):
+        chunk = FlowText.objects.filter(pk__in=ids[start : start + _READ_FLOWS])
+        for row in chunk.values_list(*COLUMNS):
+            if _has_all(folded_texts(row), words):
+                yield row[0]
+
+
+def _has_all(texts: Sequence[str], words: Wanted) -> bool:
+    return all(any(word in text for text in texts) for word in words.folded)

@@ -1,0 +1,145 @@
+"""Indexing of ended flows: what each adds to the flow that it continues.
+
+Works on flows whose column `searched` is unset, behind the linker and in small transactions: it
+fills old records after an upgrade in the same way, and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from flows.models import Flow, FlowLink, FlowParts, FlowText
+from flows.search.body_parts import IDS, Part
+from flows.search.flow_parts import parts_of_flow
+from flows.search.stored_parts import pack_parts
+
+MAX_FLOW_CHARS: Final = 256 * 1024
+"""Characters of one flow that are indexed: those that stand first."""
+_RECENT: Final = timedelta(hours=1)
+_KNOWN_FLOWS: Final = 64
+logger = logging.getLogger(__name__)
+
+
+class Indexer:
+    """Maker of `FlowText` rows. Not thread-safe; knows the texts of the latest flows by hash."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, frozenset[int]] = OrderedDict()
+
+    def index_pending(self, limit: int) -> int:
+        """Index some flows that are not indexed yet; return how many were looked at."""
+        return self.index(_next_pending(limit))
+
+    def index(self, flows: Sequence[Flow]) -> int:
+        """Index flows in this order; return their number."""
+        rows = [self._row(flow) for flow in flows]
+        ids = [flow.pk for flow in flows]
+        bases = {row.base for row in rows if row.base}
+        with transaction.atomic():
+            # Retention may have deleted some meanwhile. Locked, so that it waits with the others.
+            kept = Flow.objects.select_for_update().filter(pk__in=bases)
+            kept_bases = {"", *kept.values_list("pk", flat=True)}
+            stored = set(Flow.objects.filter(pk__in=ids).values_list("pk", flat=True))
+            made = [row for row in rows if row.flow_id in stored and row.base in kept_bases]
+            FlowText.objects.filter(pk__in=ids).delete()
+            FlowText.objects.bulk_create(made)
+            # The texts have it from now on.
+            done = Flow.objects.filter(pk__in=[row.flow_id for row in made])
+            done.update(searched=True, search_text="")
+        for row in rows:
+            if row.base not in kept_bases:
+                self._known.pop(row.base, None)
+        return len(ids)
+
+    def _row(self, flow: Flow) -> FlowText:
+        base = _base_of(flow)
+        try:
+            known = self._hashes(base) if base else frozenset()
+            parts = list(_parts(flow))
+        except Exception:
+            # A flow that cannot be read must not keep the others from it.
+            logger.exception("Flow %s could not be indexed", flow.pk)
+            known, parts = frozenset(), []
+        self._remember(flow.pk, parts)
+        return FlowText(flow_id=flow.pk, base=base, parts=pack_parts(new_parts(parts, known)))
+
+    def _hashes(self, flow_id: str) -> frozenset[int]:
+        """Return the hashes of the texts of an earlier flow, which is read again after a start."""
+        if flow_id not in self._known:
+            flow = Flow.objects.select_related("parts").get(pk=flow_id)
+            self._remember(flow_id, _parts(flow))
+        return self._known[flow_id]
+
+    def _remember(self, flow_id: str, parts: Iterable[Part]) -> None:
+        self._known[flow_id] = frozenset(hash(part.text) for part in parts)
+        self._known.move_to_end(flow_id)
+        if len(self._known) > _KNOWN_FLOWS:
+            self._known.popitem(last=False)
+
+
+def new_parts(parts: Iterable[Part], known: frozenset[int]) -> list[Part]:
+    """Return the parts whose text is not known, each text once, up to `MAX_FLOW_CHARS`.
+
+    Ids, which are many and short, become one part.
+    """
+    seen: set[int] = set(known)
+    found: list[Part] = []
+    ids: list[str] = []
+    room = MAX_FLOW_CHARS
+    for part in parts:
+        key = hash(part.text)
+        if not part.text or key in seen or room <= 0:
+            continue
+        seen.add(key)
+        text = part.text[:room]
+        room -= len(text)
+        if part.where == IDS:
+            ids.append(text)
+        else:
+            found.append(Part(part.where, text))
+    if ids:
+        found.append(Part(IDS, "\n".join(ids)))
+    return found
+
+
+def waiting() -> QuerySet[Flow]:
+    """Return the ended flows that are not indexed yet."""
+    return Flow.objects.filter(searched__isnull=True).exclude(state=Flow.State.LIVE)
+
+
+def index_again(deleted: Sequence[str]) -> None:
+    """Have the flows indexed again whose base is deleted, so that they keep what they repeat.
+
+    Call it in the transaction that deletes, before the texts go.
+    """
+    repeating = FlowText.objects.filter(base__in=deleted).values("pk")
+    Flow.objects.filter(pk__in=repeating).exclude(pk__in=deleted).update(searched=None)
+
+
+def _next_pending(limit: int) -> list[Flow]:
+    """Return linked flows, the oldest first; those of the last hour before all."""
+    linked = waiting().filter(indexed__isnull=False).order_by("started_at")
+    linked = linked.select_related("parts", "link")
+    recent = linked.filter(started_at__gte=timezone.now() - _RECENT)
+    return list(recent[:limit]) or list(linked[:limit])
+
+
+def _parts(flow: Flow) -> list[Part]:
+    parts: FlowParts | None = getattr(flow, "parts", None)
+    return list(parts_of_flow(flow, parts.by_side() if parts else {}))
+
+
+def _base_of(flow: Flow) -> str:
+    """Return the id of the flow that this one continues; "" if it is not stored any more."""
+    link: FlowLink | None = getattr(flow, "link", None)
+    if link is None or not link.previous:
+        return ""
+    return link.previous if Flow.objects.filter(pk=link.previous).exists() else ""

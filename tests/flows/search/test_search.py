@@ -1,0 +1,355 @@
+"""Search in the texts of flows: everything that they hold is found, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.lineage.linker import Linker
+from flows.models import Flow, FlowText, SearchSegment, SearchShelf
+from flows.queries.filters import FlowFilter, PagedFlowFilter
+from flows.reading.body_view import BodyView, body_view
+from flows.search import finder
+from flows.search.body_parts import message_parts, request_parts, response_parts
+from flows.search.folding import folded
+from flows.search.indexer import Indexer, waiting
+from flows.search.segment_rows import build_segment, dissolve_segments
+from flows.search.text_filter import page_hits, search_notes
+from flows.services import clear_everything, clear_ids
+from tests.flows.agent_session import made_up, record, session
+from tests.flows.lineage.test_linker import record as store
+from tests.flows.records import flow as flow_record
+from tests.flows.records import side
+
+pytestmark = pytest.mark.django_db
+SECRET = "Ünïque-Zeichenkette"
+OTHER_TEXTS = "000\n001\n002\n003\npost\nmodel: m\n200"
+"""Texts that the flows of the property have besides."""
+
+
+def index() -> None:
+    """Do what the recorder's thread does with flows."""
+    linker, indexer = Linker(), Indexer()
+    while linker.link_pending():
+        pass
+    while indexer.index_pending(50):
+        pass
+
+
+def search(text: str, **others: Any) -> list[str]:
+    flows = FlowFilter({"q": text, **others}, queryset=Flow.objects.order_by("id")).qs
+    return list(flows.values_list("pk", flat=True))
+
+
+def conversation(turns: int, name: str = "a") -> list[str]:
+    """Store a session and index it; the ids of its flows."""
+    made = session(made_up(seed=ord(name)), turns, 3000)
+    records = [
+        replace(record(number, turn), id=f"{name}-{number:04d}", session_id=f"session-{name}")
+        for number, turn in enumerate(made)
+    ]
+    store(records)
+    index()
+    return [each.id for each in records]
+
+
+def message(text: str, flow_id: str, *, answer: str = "Yes.", **changes: Any) -> None:
+    """Store a flow with one message, not indexed."""
+    request = {"model": "m", "messages": [{"role": "user", "content": text}]}
+    response = {"type": "message", "content": [{"type": "text", "text": answer}]}
+    sides = (
+        side("client", json.dumps(request).encode()),
+        side("upstream", json.dumps(response).encode(), status_code=200),
+    )
+    store([replace(flow_record(flow_id, sides=sides), **changes)])
+
+
+def test_a_flow_is_found_by_what_it_adds_and_by_nothing_that_it_repeats() -> None:
+    ids = conversation(6)
+    texts = {row.pk: row for row in FlowText.objects.all()}
+    assert sorted(texts) == sorted(ids)
+    assert not waiting().exists()
+    for earlier, flow_id in pairwise(ids):
+        assert texts[flow_id].base == earlier
+    assert search("Find the defect and mend it.") == [ids[0]]
+    assert search('"find THE Defect and"') == [ids[0]]
+    assert search('"defect Find"') == []
+    # A row of the session without its own text: names are those of every flow.
+    assert search("session-a") == ids
+
+
+def test_a_deleted_flow_leaves_nothing_and_its_texts_go_to_the_next_one() -> None:
+    ids = conversation(4)
+    assert build_segment(4)
+    word = "Find the defect"
+    assert search(f'"{word}"') == [ids[0]]
+    clear_ids([ids[0]])
+    assert set(FlowText.objects.values_list("pk", flat=True)) == set(ids[1:])
+    assert search(f'"{word}"') == []
+    assert [flow.pk for flow in waiting()] == [ids[1]]
+    index()
+    assert search(f'"{word}"') == [ids[1]]
+    # The trigrams of the deleted flow go with its segment.
+    assert dissolve_segments() == 1
+    assert not SearchShelf.objects.exists() and not SearchSegment.objects.exists()
+    assert dissolve_segments() == 0
+    assert search(f'"{word}"') == [ids[1]]
+
+
+def test_clearing_everything_empties_the_index() -> None:
+    conversation(3)
+    assert build_segment(3)
+    assert clear_everything() == 3
+    assert not FlowText.objects.exists()
+    assert not SearchShelf.objects.exists() and not SearchSegment.objects.exists()
+
+
+def test_flows_that_wait_are_found_by_their_columns_and_counted() -> None:
+    message(SECRET, "waiting-flow")
+    assert search_notes("") == []
+    assert search_notes("word")[0].startswith("Still indexing 1 flow;")
+    assert search(SECRET.upper()) == ["waiting-flow"]
+    assert search("nowhere-at-all") == []
+    assert Flow.objects.get().search_text
+    index()
+    assert search_notes("word") == []
+    assert search(SECRET.upper()) == ["waiting-flow"]
+    # The index has it now.
+    assert Flow.objects.get().search_text == ""
+
+
+def test_short_words_are_found_and_said() -> None:
+    message("ab: größer", "short", host="h.example")
+    message("other", "other", host="xy.example")
+    index()
+    assert search("b:") == ["short"]
+    assert search("xy") == ["other"]
+    assert search("zq") == []
+    assert "newest" in search_notes("zq")[0]
+    assert search("größ b:") == ["short"]
+
+
+def test_other_filters_and_pages_apply_to_what_is_found() -> None:
+    for number in range(12):
+        provider = "even" if number % 2 == 0 else "odd"
+        message(f"common text {number:02}", f"f-{number:02}", provider=provider)
+    index()
+    assert build_segment(12)
+    assert len(search("common")) == 12
+    assert search("common", provider="odd") == [f"f-{n:02}" for n in range(1, 12, 2)]
+    with (
+        patch.object(finder, "AT_ONCE", 2),
+        patch.object(finder, "_READ_FLOWS", 2),
+        patch("flows.queries.filters.PAGE_HITS", 3),
+    ):
+        given_ = {"q": "common", "provider": "odd"}
+        flows = PagedFlowFilter(given_, queryset=Flow.objects.order_by("-started_at", "-id")).qs
+        found = [flow.pk for flow in flows]
+        # The newest ones, at least as many as a page needs.
+        assert found == sorted((f"f-{n:02}" for n in range(1, 12, 2)), reverse=True)[: len(found)]
+        assert 3 <= len(found) < 6
+        assert len(search("common")) == 12
+
+
+def test_a_hit_says_where_it_stands() -> None:
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": f"\n… {SECRET} …\n"}
+    turns = [
+        {"role": "user", "content": "Go"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "ls -l"}}
+            ],
+        },
+        {"role": "user", "content": [result]},
+    ]
+    body = json.dumps({"model": "m", "messages": turns}).encode()
+    headers = (("x-request-id", "req_0815"), ("content-type", "application/json"))
+    store([flow_record("f", sides=(side("client", body, headers),))])
+    index()
+    flows = list(Flow.objects.all())
+    hit = page_hits(SECRET.lower(), flows)["f"]
+    assert (hit.where, hit.before, hit.found) == ("tool result, turn 3", " ⏎ … ", SECRET)
+    assert page_hits('"ls -l"', flows)["f"].where == "call of Bash, turn 2"
+    assert page_hits('"command: ls"', flows)["f"].where == "call of Bash, turn 2"
+    assert page_hits("REQ_0815", flows)["f"].where == "header"
+    assert search("REQ_0815 x-request-id") == ["f"]
+    # Nearly every flow has it alike; the filter by header finds it.
+    assert search("application/json") == []
+    assert page_hits("nowhere", flows) == {}
+
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "anthropic": {
+        "system": [{"type": "text", "text": "sys-text"}],
+        "tools": [{"name": "Read", "description": "tool-text", "input_schema": {}}],
+        "messages": [
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "think-text", "signature": "s" * 40},
+                    {
+                        "type": "tool_use",
+                        "id": "id-text",
+                        "name": "Read",
+                        "input": {"a": "arg-text"},
+                    },
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "id-text",
+                        "content": [{"type": "text", "text": "result-text"}],
+                    }
+                ],
+            },
+        ],
+    },
+    "chat": {
+        "messages": [
+            {"role": "system", "content": "sys-text"},
+            {
+                "role": "assistant",
+                "content": None,
+                "reasoning_content": "think-text",
+                "tool_calls": [
+                    {
+                        "id": "id-text",
+                        "type": "function",
+                        "function": {"name": "Read", "arguments": '{"a": "arg-text"}'},
+                    }
+                ],
+            },
+            {"role": "tool", "tool_call_id": "id-text", "content": "result-text"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "Read", "description": "tool-text"}}],
+    },
+    "responses": {
+        "instructions": "sys-text",
+        "input": [
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "think-text"}]},
+            {
+                "type": "function_call",
+                "call_id": "id-text",
+                "name": "Read",
+                "arguments": '{"a": "arg-text"}',
+            },
+            {"type": "function_call_output", "call_id": "id-text", "output": "result-text"},
+        ],
+        "tools": [{"type": "function", "name": "Read", "description": "tool-text"}],
+    },
+    "google": {
+        "systemInstruction": {"parts": [{"text": "sys-text"}]},
+        "contents": [
+            {
+                "role": "model",
+                "parts": [
+                    {"text": "think-text", "thought": True},
+                    {"functionCall": {"id": "id-text", "name": "Read", "args": {"a": "arg-text"}}},
+                ],
+            },
+            {
+                "role": "user",
+                "parts": [{"functionResponse": {"name": "Read", "response": {"b": "result-text"}}}],
+            },
+        ],
+        "tools": [{"functionDeclarations": [{"name": "Read", "description": "tool-text"}]}],
+    },
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_part_of_a_request_has_its_name(name: str) -> None:
+    found = list(request_parts(view(FORMATS[name])))
+    where = {
+        word: {part.where for part in found if f"{word}-text" in part.text}
+        for word in ("sys", "tool", "think", "arg", "result")
+    }
+    turn = {"chat": 2}.get(name, 1)
+    assert where["sys"] in ({"system prompt"}, {"system, turn 1"})
+    assert where["tool"] == {"definition of a tool"}
+    assert where["think"] == {f"thinking, turn {turn}"}
+    call = 2 if name == "responses" else turn
+    assert where["arg"] == {f"call of Read, turn {call}"}
+    assert where["result"] == {f"tool result, turn {call + 1}"}
+    assert not any("ssss" in part.text for part in found)
+
+
+def view(body: Any) -> BodyView:
+    return body_view("client", json.dumps(body).encode(), "application/json")
+
+
+def test_a_response_and_the_request_that_repeats_it_have_the_same_texts() -> None:
+    content = [
+        {"type": "thinking", "thinking": "Hm, Ärger", "signature": "abc"},
+        {"type": "text", "text": "I look."},
+        {"type": "tool_use", "id": "toolu_0123456789", "name": "Bash", "input": {"command": "ls"}},
+    ]
+    said = {part.text for part in response_parts(view({"type": "message", "content": content}))}
+    turn = {"messages": [{"role": "assistant", "content": content}]}
+    repeated = {part.text for part in request_parts(view(turn))}
+    assert repeated <= said, repeated - said
+
+
+def test_messages_of_a_websocket_and_opaque_data() -> None:
+    data = json.dumps({"type": "response.create", "input": [{"role": "user", "content": "Hallo"}]})
+    [hallo] = [p for p in message_parts(data.encode(), "message 1") if p.text == "Hallo"]
+    assert hallo.where == "user, turn 1 (message 1)"
+    image = {
+        "messages": [
+            {"role": "user", "content": [{"type": "image", "source": {"data": "iVBO" * 300}}]}
+        ]
+    }
+    assert not any("iVBO" in part.text for part in request_parts(view(image)))
+    # Chinese has no spaces either.
+    chinese = "编译失败了" * 200
+    [part] = request_parts(view({"messages": [{"role": "user", "content": chinese}]}))
+    assert part.text == chinese
+
+
+# --- any text
+
+words = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters='"\r'),
+    min_size=3,
+    max_size=30,
+).filter(lambda text: text.strip() == text and len(text.split()) == 1)
+
+
+@settings(max_examples=12, deadline=None)
+@given(texts=st.lists(words, min_size=2, max_size=4), data=st.data())
+def test_any_part_of_a_text_is_found_and_only_where_it_stands(
+    texts: list[str], data: st.DataObject
+) -> None:
+    clear_everything()
+    both = [(text, text[::-1]) for text in texts]
+    for number, (asked, said) in enumerate(both):
+        message(asked, f"{number:03}", answer=said, session_id=f"{number:03}", host="", path="/")
+    index()
+    # One of them stays without a segment.
+    build_segment(len(texts) - 1)
+    text = data.draw(st.sampled_from(both))[data.draw(st.integers(0, 1))]
+    start = data.draw(st.integers(0, len(text) - 3))
+    part = text[start : data.draw(st.integers(start + 3, len(text)))]
+    wanted = data.draw(st.sampled_from([str.upper, str.lower, str]))(part)
+    # Some letters fold to none, or are spaces in upper case.
+    if len(wanted.split()) != 1 or wanted.strip() != wanted:
+        return
+    holding = []
+    for number, sides in enumerate(both):
+        if any(folded(wanted) in folded(side) for side in sides):
+            holding.append(f"{number:03}")
+    found = search(wanted)
+    if folded(wanted) not in OTHER_TEXTS:
+        assert found == holding
+    assert set(holding) <= set(found)
