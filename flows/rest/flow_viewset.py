@@ -51,6 +51,7 @@ from flows.rest.keyset_pagination import (
 from flows.rest.schema import (
     FlowDetailShape,
     FlowShape,
+    ListedFlowShape,
     PinShape,
 )
 from flows.search.text_filter import page_hits, search_notes
@@ -91,7 +92,7 @@ class HarRenderer(JSONRenderer):
 
 
 @extend_schema_view(
-    list=extend_schema(responses=FlowShape(many=True), parameters=[_JQ]),
+    list=extend_schema(responses=ListedFlowShape(many=True), parameters=[_JQ]),
     retrieve=extend_schema(responses=FlowDetailShape),
 )
 class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Flow]):

@@ -70,13 +70,6 @@ class ConnectionShape(_Shape):
     )
 
 
-class HitShape(_Shape):
-    """Where a search found its words."""
-
-    where = serializers.CharField(help_text="For example: tool result, turn 7.")
-    text = serializers.CharField()
-
-
 class FlowShape(serializers.ModelSerializer[Flow]):
     """A flow in a list: mitmweb's field names, and ours."""
 
@@ -93,7 +86,6 @@ class FlowShape(serializers.ModelSerializer[Flow]):
     intercepted = serializers.BooleanField()
     is_replay = serializers.CharField(allow_null=True)
     cost_usd = serializers.FloatField(allow_null=True)
-    hit = HitShape(required=False, help_text="With `q` alone, where it stands in a body or header.")
 
     class Meta:
         model = Flow
@@ -115,8 +107,23 @@ class FlowShape(serializers.ModelSerializer[Flow]):
             "finished_at",
             *OWN_FIELDS,
             "cost_usd",
-            "hit",
         ]
+
+
+class HitShape(_Shape):
+    """Text of a body or a header in which a search found its words."""
+
+    where = serializers.CharField(help_text="For example: tool result, turn 7.")
+    text = serializers.CharField()
+
+
+class ListedFlowShape(FlowShape):
+    """A flow in a list, with its hit if `q` searched for words."""
+
+    hit = HitShape(required=False)
+
+    class Meta(FlowShape.Meta):
+        fields = [*FlowShape.Meta.fields, "hit"]
 
 
 class SideShape(_Shape):

@@ -21,27 +21,12 @@ NAME_FIELDS: Final = (
 )  # fmt: skip
 """Columns of a flow that are indexed, and stored nowhere else."""
 _COMMON_HEADERS: Final = frozenset(
-    [
-        "accept",
-        "accept-encoding",
-        "accept-language",
-        "alt-svc",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "date",
-        "keep-alive",
-        "server",
-        "strict-transport-security",
-        "transfer-encoding",
-        "user-agent",
-        "vary",
-        "via",
-        "host",
-    ]
-)
+    {
+        "accept", "accept-encoding", "accept-language", "alt-svc", "cache-control", "connection",
+        "content-encoding", "content-length", "content-type", "date", "host", "keep-alive",
+        "server", "strict-transport-security", "transfer-encoding", "user-agent", "vary", "via",
+    }
+)  # fmt: skip
 """Headers that nearly every flow has alike: the filter by header finds them."""
 
 
@@ -59,8 +44,7 @@ def parts_of_flow(flow: Flow, sides: Mapping[str, FlowSide]) -> Iterator[Part]:
         body = side_body(side, bodies)
         is_request = name in ("client", "forwarded")
         found = request_parts(body) if is_request else response_parts(body)
-        for part in found:
-            yield part
+        yield from found
     if flow.search_text and not read:
         # The bodies were not kept, or there were none.
         yield Part("text", flow.search_text)
