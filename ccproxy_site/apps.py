@@ -7,6 +7,7 @@ from django.apps import AppConfig
 
 class SiteConfig(AppConfig):
     name = "ccproxy_site"
+    verbose_name = "ccproxy"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from ccproxy_site.console.login_link import LOGIN_PATH, redeem
 from ccproxy_site.console.metrics_page import metrics_page
+from ccproxy_site.console.tab_state import tab_state
 from flows.console.dashboard_views import dashboard_page
 from interceptor.explain.model_views import models_page
 from interceptor.explain.provider_trial_views import provider_trial
@@ -33,6 +34,7 @@ urlpatterns = [
     path("models/", models_page, name="models"),
     path("providers/<int:pk>/test/", provider_trial, name="provider-trial"),
     path("metrics", metrics_page, name="metrics"),
+    path("tab-state/", tab_state, name="tab-state"),
     path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),
 ]

@@ -116,6 +116,7 @@ def console_pages() -> list[Page]:
     every_flow = [f"/flows/{flow_id}/" for flow_id in [*IDS.values(), *TURN_IDS]]
     pages = {
         "flows:list": "/flows/",
+        "tab-state": "/tab-state/?since=1&after=0",
         "flows:list?status=4xx": "/flows/?status=4xx",
         "flows:list?q=build": "/flows/?q=build",
         "flows:list?jq=map(.id)": "/flows/?jq=map(.id)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from ccproxy_site.notices.notice import Notice, notice
@@ -12,6 +12,9 @@ from flows.export.flow_line import has_failed
 from flows.lookup_method import LOOKUP
 from flows.models import Flow, FlowLink
 from flows.telemetry.flow_attributes import DISCONNECTED
+
+WHY_CHARS: Final = 160
+ERROR_CHARS: Final = 400
 
 
 class FlowNotices:
@@ -40,7 +43,7 @@ class FlowNotices:
         # The provider's response may repeat the prompt; the proxy's own sentence does not.
         why = flow.error or (flow.said if self._with_content else "")
         if why:
-            text = f"{text}: {_line(why)}"
+            text = f"{text}: {_line(why, WHY_CHARS)}"
         return notice("failure", text, url=self.flow_url(flow.pk), **self.facts(flow))
 
     def cache_break(self, flow: Flow, link: FlowLink) -> Notice:
@@ -77,7 +80,7 @@ class FlowNotices:
             "provider": flow.provider,
             "model": flow.sent_model or flow.requested_model,
             "status": flow.status_code,
-            "error": _line(flow.error),
+            "error": _line(flow.error, ERROR_CHARS),
             "session": flow.session_id,
             "client": flow.run_label or client_name(flow.user_agent),
             "duration_ms": flow.duration_ms,
@@ -100,6 +103,7 @@ class FlowNotices:
         return f"{self._console_url}/usage/"
 
 
-def _line(text: str) -> str:
+def _line(text: str, longest_chars: int) -> str:
     """Return the beginning of a text on one line."""
-    return " ".join(text.split())[:300]
+    shown = " ".join(text.split())
+    return shown if len(shown) <= longest_chars else f"{shown[: longest_chars - 1]}…"

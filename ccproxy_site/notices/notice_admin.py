@@ -47,7 +47,6 @@ class SentNoticeAdmin(ModelAdmin):
     list_filter = ["kind"]
     search_fields = ["text"]
     fields = ["made_at", "kind", "text", "count", "facts", "deliveries"]
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

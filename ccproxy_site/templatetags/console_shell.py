@@ -21,6 +21,7 @@ def top_bar(context: dict[str, Any]) -> dict[str, Any]:
     return {
         "menus": menus(request),  # type: ignore[arg-type]
         "user": user,
+        "sees_flows": user.is_staff and user.has_perm("flows.view_flow"),
         "csrf_token": context.get("csrf_token"),
         "live_badge": context.get("live_badge"),
     }

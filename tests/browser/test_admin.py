@@ -7,13 +7,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from ccproxy_site.console.login_link import make_login_link
+from ccproxy_site.models import SentNotice
 from tests.rows import make_flow, make_provider, make_rule, make_status
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -219,4 +222,43 @@ def test_a_stored_secret_is_shown_after_the_password(visitor: Visitor):
     assert page.locator("#revealed-secret").inner_text() == "sk-shown-in-the-browser"
     visitor.go(f"/admin/providers/provider/{keyed.pk}/reveal/")
     assert "sk-shown" not in page.content()
+    assert visitor.complaints == []
+
+
+HIDDEN = """
+window.shown = [];
+window.isHidden = false;
+Object.defineProperty(document, "hidden", { get: () => window.isHidden });
+window.Notification = class {
+  static permission = "default";
+  static async requestPermission() { return this.permission = "granted"; }
+  constructor(title, { body }) { window.shown.push(body); }
+};
+"""
+LOOK_AWAY = "isHidden = {}; document.dispatchEvent(new Event('visibilitychange'))"
+
+
+def test_the_tab_counts_failures_and_shows_notices(visitor: Visitor) -> None:
+    visitor.page.add_init_script(HIDDEN)
+    page = visitor.go("/admin/ccproxy_site/sentnotice/")
+    icons = "[...document.querySelectorAll('link[rel~=icon]')].map(each => each.href).join()"
+    page.wait_for_function("localStorage.ccproxyTabSeen > 0 && localStorage.ccproxyNoticeShown")
+    title = page.title()
+    assert not title.startswith("(")
+    page.get_by_role("button", name="Show notices in this browser").click()
+    page.get_by_role("button", name="Stop showing notices in this browser").wait_for()
+    page.evaluate(LOOK_AWAY.format("true"))
+    make_flow(status_code=529, finished_at=timezone.now() + timedelta(minutes=10))
+    SentNotice.objects.create(made_at=timezone.now(), kind="failure", text="it failed with 529")
+    # As the next look does, in a quarter of a minute.
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_function("shown.length === 1")
+    page.wait_for_function("document.title.startsWith('(1) ')")
+    assert page.title() == f"(1) {title}"
+    assert page.evaluate("shown") == ["it failed with 529"]
+    assert "icon_failing" in page.evaluate(icons)
+    page.evaluate(LOOK_AWAY.format("false"))
+    page.wait_for_function("!document.title.startsWith('(')")
+    assert "icon_failing" not in page.evaluate(icons)
+    assert page.evaluate("shown.length") == 1
     assert visitor.complaints == []

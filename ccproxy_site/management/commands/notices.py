@@ -14,6 +14,7 @@ from ccproxy_site.notices.sample import NO_CHANNEL, send_sample
 from providers.listing.shell_table import print_table, print_values
 
 MAX_ROWS: Final = 50
+TEXT_CHARS: Final = 100
 
 
 class Command(BaseCommand):
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             print_values([_values(row) for row in rows], self.stdout)
         elif rows:
             shown = [_columns(row) for row in rows]
-            print_table(("When", "Kind", "Notice", "Deliveries"), shown, self.stdout, right=())
+            print_table(("When", "Kind", "Deliveries", "Notice"), shown, self.stdout, right=())
         elif settings.CCPROXY.notices.kinds:
             self.stderr.write("There were no notices yet.")
         else:
@@ -74,4 +75,8 @@ def _values(row: SentNotice) -> dict[str, Any]:
 
 def _columns(row: SentNotice) -> tuple[str, str, str, str]:
     deliveries = ", ".join(f"{name}: {text}" for name, text in row.deliveries.items())
-    return f"{row.made_at:%Y-%m-%d %H:%M:%S} UTC", row.kind, row.text, deliveries
+    return f"{row.made_at:%Y-%m-%d %H:%M:%S} UTC", row.kind, deliveries, _cut(row.text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_CHARS else f"{text[: TEXT_CHARS - 1]}…"
