@@ -15,10 +15,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
 
 django.setup(set_prefix=False)  # what is imported below needs it
 
-from ccproxy_site.telemetry.instrumentation import instrument_console  # noqa: E402
+if settings.CCPROXY.otel.enabled:
+    # Imported only then: it loads the recorder's writer. Before Django loads its middleware.
+    from ccproxy_site.telemetry.instrumentation import instrument_console
 
-# Before Django loads its middleware.
-instrument_console(settings.CCPROXY)
+    instrument_console(settings.CCPROXY)
 pages = get_asgi_application()
 
 from ccproxy_site.console.fresh_context import FreshContext  # noqa: E402

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from providers.base.errors import ConfigError
+from providers.base.left_out import left_out
 
 if TYPE_CHECKING:
     from daphne.server import Server
 
 WEBSOCKET_MAX_MESSAGE_BYTES = 256 * 1024
 HTTP_TIMEOUT_S = 120
+_NEVER_USED: Final = (
+    # Its listener speaks plain HTTP/1; TLS and HTTP/2 are those of a proxy in front of it.
+    "OpenSSL",
+    "service_identity",
+    "h2",
+    # For long messages of websockets; a page sends short ones. Its start parses C declarations.
+    "_nvx_utf8validator",
+)
+"""Modules that Twisted and autobahn would load where they are installed: 70 ms of each start."""
 
 
 class ConsoleService:
@@ -61,9 +71,10 @@ class ConsoleService:
 
 def _install_reactor(loop: asyncio.AbstractEventLoop) -> None:
     """Put Twisted on `loop`, before any other module of Twisted chooses a reactor."""
-    from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-    from twisted.internet.main import installReactor
-    from twisted.internet.posixbase import PosixReactorBase
+    with left_out(*_NEVER_USED):
+        from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+        from twisted.internet.main import installReactor
+        from twisted.internet.posixbase import PosixReactorBase
 
     class GuestReactor(AsyncioSelectorReactor):
         def crash(self) -> None:
@@ -80,9 +91,10 @@ def _reactor() -> Any:
 
 
 def _server(host: str, port: int) -> Server:
-    from daphne.endpoints import build_endpoint_description_strings
+    with left_out(*_NEVER_USED):
+        from daphne.endpoints import build_endpoint_description_strings
 
-    from ccproxy_site.console.quiet_server import QuietServer
+        from ccproxy_site.console.quiet_server import QuietServer
 
     return QuietServer(
         application=import_string(settings.ASGI_APPLICATION),

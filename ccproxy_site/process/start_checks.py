@@ -13,10 +13,10 @@ from django.db import DatabaseError
 from ccproxy_site.process.database import ensure_database
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.transfer.import_mark import unread_sections
+from interceptor.forward.port_setting import FORWARD_SETTING
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_port_free
 from interceptor.operate.python_build import python_build
-from interceptor.wireguard.service import FORWARD_SETTING
 from providers.base.errors import ConfigError
 from providers.base.http_client import httpx
 from providers.base.upstream_proxy import choose_proxies

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interceptor.forward.port_setting import FORWARD_SETTING
 from interceptor.forward.server import (
     LOOPBACK,
     STATIC_KEY,
@@ -31,7 +32,6 @@ from providers.base.file_lock import FileLock
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = "lease.lock"
-FORWARD_SETTING = "inspector.forward_port (CCPROXY_INSPECTOR__FORWARD_PORT)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from interceptor.config.files.pydantic_plugins import search_no_plugins
+
+# Before the first model of a process.
+search_no_plugins()
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Texts = tuple[str, ...]

@@ -20,7 +20,7 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
         ConfigError: one sentence that names the file, line and key, or the variable.
     """
     document = read_document(directory / CONFIG_FILE_NAME)
-    if _has_sections(document.data):
+    if has_sections(document.data):
         # Imported only for files that hold them: its schemas cost every command 20 ms.
         from interceptor.config.files.whole_file import parse_sections
 
@@ -29,7 +29,7 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
     return environment.override(settings, environ)
 
 
-def _has_sections(data: Mapping[str, Any]) -> bool:
+def has_sections(data: Mapping[str, Any]) -> bool:
     """Return True for settings with sections of the database in them."""
     for group, keys in DATABASE_KEYS.items():
         values = data.get(str(group[0])) if group else data

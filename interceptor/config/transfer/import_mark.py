@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from interceptor.config.files.directory import CONFIG_FILE_NAME
-from interceptor.config.files.whole_file import Sections, read_config_file
+from interceptor.config.files.document import read_document
+from interceptor.config.files.load_settings import has_sections
+
+if TYPE_CHECKING:
+    from interceptor.config.files.whole_file import Sections
 
 _MARK_FILE = ".imported"
 _WITHOUT_MODELS = ", models=None)"
@@ -22,8 +27,11 @@ def mark_imported(sections: Sections) -> None:
 def unread_sections() -> tuple[str, ...]:
     """Return a note when the file's sections were edited since they were last imported."""
     path = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME
-    if not path.exists():
+    if not path.exists() or not has_sections(read_document(path).data):
         return ()
+    # Imported only for files that hold sections: their schemas take 15 ms of each start.
+    from interceptor.config.files.whole_file import read_config_file
+
     sections = read_config_file(path).sections
     mark = Path(settings.CONFIG_DIR) / _MARK_FILE
     if not sections or (mark.exists() and mark.read_text().strip() == _digest(sections)):

@@ -1,0 +1,88 @@
+"""What the recorder and the console have loaded once they serve: nothing that a start need not wait for.
+
+The proxy's and the supervisor's modules: tests/interceptor/test_proxy_imports.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.environment import ROOT
+
+# All imports of a main, also those in its functions; a console opens its listener as well.
+_PROGRAM = """
+import ast, asyncio, importlib, json, sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import django
+
+main = sys.argv[1]
+importlib.import_module(main)
+django.setup()
+for node in ast.walk(ast.parse(Path(find_spec(main).origin).read_text())):
+    if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+        importlib.import_module(node.module)
+
+async def listen():
+    from ccproxy_site.console import server
+
+    server._install_reactor(asyncio.get_running_loop())
+    server._server("127.0.0.1", 0)
+
+if main.endswith("console_main"):
+    asyncio.run(listen())
+print(json.dumps([*sys.modules]))
+"""
+_NOWHERE = (
+    "aioquic", "celery", "curl_cffi", "fastmcp", "genai_prices", "grpc", "h2", "jq", "mitmproxy",
+    "OpenSSL", "opentelemetry", "psycopg", "pydantic.v1", "pygments", "pyparsing", "redis",
+    "requests", "rich", "service_identity", "wsproto",
+    # Schemas of the sections of a configuration file that the database holds.
+    "interceptor.config.files.whole_file",
+)  # fmt: skip
+_RECORDER = (
+    "channels.routing", "daphne", "django.contrib.admin", "django_filters", "drf_spectacular",
+    "markdown_it", "rest_framework", "twisted", "unfold", "whitenoise",
+)  # fmt: skip
+_CONSOLE = ("_nvx_utf8validator", "flows.lineage.link_thread", "flows.writer.thread", "pycparser")
+
+
+def loaded(main: str, directory: Path) -> set[str]:
+    """Return the modules of a fresh process that has imported what the main imports."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, f"ccproxy_site.mains.{main}"],
+        env=kept
+        | {
+            "PYTHONPATH": str(ROOT),
+            "CCPROXY_CONFIG_DIR": str(directory),
+            "CCPROXY_ROLE": "recorder" if main == "recorder_main" else "",
+            "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings",
+        },
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("main", "needed", "not_needed"),
+    [
+        ("recorder_main", "flows.writer.thread", _RECORDER),
+        ("console_main", "daphne.server", _CONSOLE),
+    ],
+)
+def test_a_process_loads_what_it_needs_to_start(
+    main: str, needed: str, not_needed: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = loaded(main, tmp_path)
+    assert needed in found
+    assert sorted(found.intersection([*_NOWHERE, *not_needed])) == []
