@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make check test`.
-.PHONY: run install check test bench bench-check docs pictures lock audit sbom clean
+.PHONY: run install check test bench bench-check docs pictures tables lock audit sbom clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -82,6 +82,9 @@ docs: $(DOCS)/.done  ## Build the documentation into build/docs, strictly
 
 pictures: $(VENV)/.dev $(DOCS)/.done  ## Take every picture of the documentation anew, from the demo
 	$(PY) -m tests.pictures $(ARGS)
+
+tables: $(VENV)/.dev  ## Write the tables of a new database anew, after a new migration
+	$(PY) -m tests.new_tables
 
 # Recompile the hashed lock files from pyproject.toml (needs uv on PATH).
 COMPILE = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header

@@ -43,12 +43,13 @@ def _migrated(folder: Path) -> Path:
         if not made.exists():
             unfinished = folder / "unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
-            _migrate(unfinished)
+            migrate(unfinished)
             unfinished.rename(made.parent)
     return made
 
 
-def _migrate(directory: Path) -> None:
+def migrate(directory: Path) -> None:
+    """Make a database in the config directory by all migrations, in a process of its own."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("CCPROXY_")}
     kept.pop("DATABASE_URL", None)
     subprocess.run(

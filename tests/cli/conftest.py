@@ -26,7 +26,7 @@ class Cli:
     directory: Path
     ports: dict[str, int]
     makes_tables: bool = False
-    """The first command runs the migrations; else it finds the tables made, and no rows."""
+    """The first command makes the tables; else it finds them made, and no rows."""
 
     def environ(self, **extra: str) -> dict[str, str]:
         kept = {

@@ -72,7 +72,7 @@ class Interceptor:
             **environ,
         }
         self.makes_tables = False
-        """Its first start runs the migrations; else it finds the tables made, and no rows."""
+        """Its first start makes the tables; else it finds them made, and no rows."""
         self.has_console = "--no-console" not in arguments
         self._process: subprocess.Popen[bytes] | None = None
 

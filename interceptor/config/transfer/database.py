@@ -14,6 +14,7 @@ from interceptor.config.transfer.database_state import (
     told_in_one_sentence,
 )
 from interceptor.config.transfer.migration_names import has_all_migrations
+from interceptor.config.transfer.new_tables import make_new_tables
 from interceptor.config.transfer.schema_gaps import misfit, refuse_misfit
 from providers.base.file_lock import FileLock
 from providers.reading.django_reader import read
@@ -52,6 +53,9 @@ def ensure_database(*, check_columns: bool = False) -> DatabaseState:
 
 
 def _migrated() -> DatabaseState:
+    if make_new_tables():
+        close_to_others()
+        return _filled()
     # Imported only here: most commands find the database up to date.
     if not settings.CCPROXY_CAN_MIGRATE:
         from interceptor.config.transfer.migration_process import migrate_in_process

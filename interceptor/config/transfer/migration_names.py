@@ -21,9 +21,14 @@ def has_all_migrations(apps: Iterable[str], read: Read) -> bool:
 
     False also when squashed migrations make the names differ: only Django's graph knows those.
     """
-    brought = {name for app in apps for name in _brought_by(app)}
+    brought = brought_migrations(apps)
     labels = {label for label, _ in brought}
     return brought == {name for name in _applied(read) if name[0] in labels}
+
+
+def brought_migrations(apps: Iterable[str]) -> set[MigrationName]:
+    """Return the migrations that the applications bring."""
+    return {name for app in apps for name in _brought_by(app)}
 
 
 def _brought_by(app: str) -> set[MigrationName]:
