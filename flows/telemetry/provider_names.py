@@ -44,6 +44,7 @@ _OF_TYPE: Final = {
     "vertex_ai": "gcp.vertex_ai",
     "vertex_ai_beta": "gcp.vertex_ai",
     "vertex_anthropic": "gcp.vertex_ai",
+    "bedrock_anthropic": "aws.bedrock",
     "perplexity_pro": "perplexity",
 }
 _OF_FORMAT: Final = {

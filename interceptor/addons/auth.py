@@ -36,6 +36,11 @@ def _is_unauthorized(response: Response) -> bool:
 _UNAUTHORIZED = Hold(by=_NAME, wanted=_is_unauthorized)
 
 
+def is_signing(credential: Credential | None) -> bool:
+    """Return whether a credential signs requests."""
+    return credential is not None and credential.aws_keys is not None
+
+
 class AuthAddon:
     """Holder of the 401 to a credential that the proxy injected.
 
@@ -50,7 +55,10 @@ class AuthAddon:
     def request(self, flow: HTTPFlow) -> None:
         """Ask for a 401 to our credential."""
         state = state_of(flow)
-        if state is not None and state.credential_injected and flow.response is None:
+        if state is None or not state.credential_injected or flow.response is not None:
+            return
+        # What was signed is not sent again under another key.
+        if state.exchange is None or not is_signing(state.exchange.credential):
             hold(flow, _UNAUTHORIZED)
 
     async def held(self, flow: HTTPFlow) -> None:

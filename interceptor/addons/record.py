@@ -135,7 +135,7 @@ class RecordAddon:
                 show_losses(state, response)
             live = is_event_stream(response)
             tell = self._sink.delta if live else _tell_nobody
-            state.tee = StreamTee(flow.id, state.ms, tell, state.stages)
+            state.tee = StreamTee(flow.id, state.ms, tell, state.stages, unframe=state.unframe)
             response.stream = state.tee
             _frame(flow, response)
             let_origin_read(response, state.cors_origin)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from time import time
 
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.net.http import status_codes
 
+from interceptor.bedrock.event_frames import CONTENT_TYPE as FRAMES_TYPE
+from interceptor.bedrock.event_frames import FramedEvents
+from interceptor.bedrock.refusals import explained, message_of
+from interceptor.bedrock.signature import region_of
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.tee import is_event_stream
 from interceptor.transform.translation import Translation, answer_headers
+from providers.wire.core.jsonio import dumps
 from providers.wire.rules.limits import retry_after_s
 
 WAITING_HELPS = (429, 503, 529)
@@ -31,7 +37,11 @@ class TranslateAddon:
         translation = state.translation if state else None
         if state is None or response is None or translation is None or state.forwarded is None:
             return
-        if translation.stream and response.status_code < 400 and may_be_stream(response):
+        is_framed = translation.framed and is_frames(response)
+        if is_framed and translation.stream:
+            state.unframe = FramedEvents().feed
+        may_stream = is_framed or may_be_stream(response)
+        if translation.stream and response.status_code < 400 and may_stream:
             state.stages = translation.open_stream(
                 str(response.headers.get("content-encoding", "")).strip().lower()
             )
@@ -51,6 +61,8 @@ class TranslateAddon:
         body = response.raw_content or b""
         state.upstream = replace(state.upstream, body=body, body_size_bytes=len(body))
         encoding = str(response.headers.get("content-encoding", "")).strip().lower()
+        if translation.framed and response.status_code >= 400:
+            body = explained_body(state, response, body)
         answered = translation.answer(response.status_code, body, encoding)
         rewrite_head(response, translation, streamed=translation.stream and answered.status < 400)
         show_losses(state, response)
@@ -85,6 +97,29 @@ def may_be_stream(response: Response) -> bool:
     """
     label = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
     return label in VAGUE_LABELS or is_event_stream(response)
+
+
+def is_frames(response: Response) -> bool:
+    """Check for a stream in Amazon's binary frames."""
+    return str(response.headers.get("content-type", "")).lower().startswith(FRAMES_TYPE)
+
+
+def explained_body(state: FlowState, response: Response, body: bytes) -> bytes:
+    """Return an error of Amazon's with the cause of a refused signature before its words."""
+    exchange, message = state.exchange, message_of(body)
+    if not message or exchange is None or exchange.credential is None:
+        return body
+    keys = exchange.credential.aws_keys
+    if keys is None or exchange.provider is None:
+        return body
+    text = explained(
+        message,
+        provider=exchange.provider.name,
+        region=region_of(exchange.host, keys),
+        date=str(response.headers.get("date", "")),
+        now_s=time(),
+    )
+    return dumps({"message": text})
 
 
 def rewrite_head(response: Response, translation: Translation, *, streamed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter, time
 from typing import TYPE_CHECKING
@@ -97,6 +98,8 @@ class FlowState:
     """Set when the provider speaks another wire format than the client."""
     stages: StreamStages | None = None
     """What the provider's streamed bytes pass; None: they are forwarded as they are."""
+    unframe: Callable[[bytes], bytes] | None = None
+    """What takes the provider's text out of binary frames; None: it sends text."""
     edit_losses: list[tuple[str, str]] = field(default_factory=list)
     """(path, reason) of what the client's own format could not express after hooks' edits."""
     wants_losses: bool = False

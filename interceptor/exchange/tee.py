@@ -79,6 +79,7 @@ class StreamTee:
         on_delta: gets what is forwarded to the client.
         stages: turn the provider's bytes into the client's; None forwards them as they are.
         tape: keeps the provider's bytes; None: one of the usual length.
+        unframe: takes the text out of binary frames, before the tape and the stages.
 
     A client that was given a length knows its response is complete with the last byte of it. So
     `complete_at` calls back before the chunk leaves that reaches this length.
@@ -91,6 +92,7 @@ class StreamTee:
         "_on_complete",
         "_on_delta",
         "_stages",
+        "_unframe",
         "delivered",
         "last_ms",
         "upstream",
@@ -103,11 +105,13 @@ class StreamTee:
         on_delta: Callable[[FlowDelta], None],
         stages: StreamStages | None = None,
         tape: Tape | None = None,
+        unframe: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._flow_id = flow_id
         self._clock_ms = clock_ms
         self._on_delta = on_delta
         self._stages = stages
+        self._unframe = unframe
         self._length: int | None = None
         self._on_complete: Callable[[], None] | None = None
         self.last_ms = 0.0
@@ -131,11 +135,18 @@ class StreamTee:
 
     def __call__(self, data: bytes) -> bytes | tuple[()]:
         at_ms = self._clock_ms()
+        has_ended = not data
         if data:
             self.last_ms = at_ms
+            if self._unframe is not None:
+                data = self._unframe(data)
+        if data:
             self.upstream.add(data, at_ms)
         if self._stages is not None:
-            data = self._stages.feed(data) if data else self._stages.flush()
+            if has_ended:
+                data = self._stages.flush()
+            elif data:
+                data = self._stages.feed(data)
             if data:
                 self.delivered.add(data, at_ms)
         if data:

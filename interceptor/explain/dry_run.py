@@ -158,6 +158,9 @@ class PlaceholderCredentials:
         header = auth.header.lower() or DEFAULT_HEADER
         token = f"‹credential of {provider}›"
         value = f"Bearer {token}" if header == DEFAULT_HEADER else token
+        if auth.is_aws_key:
+            # A dry run signs nothing.
+            value = f"AWS4-HMAC-SHA256 {token}"
         return Credential(header, value, token, auth.type)
 
 

@@ -105,9 +105,13 @@ def stamp_credential(state: FlowState, exchange: Exchange, credential: Credentia
 def _replace_credential_headers(exchange: Exchange, credential: Credential) -> None:
     """Put the credential where the sentinel key stood, in the client's spelling of the name."""
     headers = exchange.headers
+    signs = credential.aws_keys is not None
     for name in AUTH_HEADERS:
-        if name != credential.header:
+        if signs or name != credential.header:
             headers.remove(name)
+    # The last step signs the request, when nothing changes it any more.
+    if signs:
+        return
     position, spelling = exchange.credential_slot or (len(headers.fields), credential.header)
     same_header = spelling.lower() == credential.header
     headers.insert(position, spelling if same_header else credential.header, credential.value)

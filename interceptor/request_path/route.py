@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any, Final
 
+from interceptor.bedrock.invoke_body import fit_for_bedrock
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.refusal_table import Kind, kind_of_route
 from interceptor.exchange.refused import refuse_for
@@ -26,11 +27,11 @@ from interceptor.transform.dispatch import Decision, decide, decide_fallback, de
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.history_marks import take_out_marks
 from interceptor.transform.match import Facts, host_names
-from interceptor.transform.translation import begin, edited, request_headers
+from interceptor.transform.translation import begin, edited, request_headers, unframing
 from interceptor.transform.vertex_claude import fit_for_vertex
 from providers.auth.resolve import Credential
 from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
-from providers.base.names import GOOGLE_GENERATE, WireFormatName
+from providers.base.names import BEDROCK_CLAUDE, GOOGLE_GENERATE, WireFormatName
 from providers.fallbacks import Fallback
 from providers.wire.fitting.broken_rules import broken_rules
 from providers.wire.surgery import replace_model
@@ -203,6 +204,7 @@ async def _apply(
         _set_address(state, exchange, decision)
         change = _change_body(state, exchange, decision)
         fitted = fit_for_vertex(exchange.body, decision.provider, decision.path)
+        fitted = fitted or fit_for_bedrock(exchange.body, exchange.headers, decision.provider)
         if fitted is not None:
             change = (change or fitted)[0], fitted[1]
     except RefuseRequest as exc:
@@ -301,6 +303,7 @@ def _change_native(
     if cleaned is not None:
         state.edit_losses += cleaned.losses
     _note_broken_rules(state, exchange, decision)
+    _expect_frames(state, exchange, decision)
     if exchange.edits and exchange.client_format is not None:
         changed = _make_edits(state, exchange, decision, exchange.client_format)
     else:
@@ -308,6 +311,14 @@ def _change_native(
     if cleaned is None:
         return changed
     return cleaned.before, changed[1] if changed else cleaned.after
+
+
+def _expect_frames(state: FlowState, exchange: Exchange, decision: Decision) -> None:
+    """Have the response of a provider that frames its streams unframed for its own clients."""
+    provider = decision.provider
+    if provider is None or provider.type != BEDROCK_CLAUDE or state.client_format is None:
+        return
+    state.translation = unframing(state.client_format, exchange.path, exchange.body.peek())
 
 
 def _note_broken_rules(state: FlowState, exchange: Exchange, decision: Decision) -> None:

@@ -7,9 +7,12 @@ from time import perf_counter
 from typing import Final
 
 from flows.record import HookStep
+from interceptor.bedrock.signature import NO_REGION, SERVICE, load_signer, region_of, sign_headers
 from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.refusal_table import Kind
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.runner import describe_change
 from interceptor.request_path.leave import finish
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.shaping.billing_signer import without_digest
@@ -17,6 +20,7 @@ from interceptor.shaping.billing_signer import without_digest
 logger = logging.getLogger(__name__)
 
 NAME: Final = "billing_line"
+AWS_NAME: Final = "aws_signature"
 CHANGED: Final = "not signed: the body was changed after it was signed"
 
 
@@ -39,6 +43,35 @@ async def sign(state: FlowState, exchange: Exchange, around: Surroundings) -> No
         exchange.signed_body = exchange.body.data
         state.steps.append(_step(state, began, before, after))
         finish(state, exchange, state.head)
+
+
+async def sign_for_aws(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
+    """Sign the request with the provider's AWS key, as the very last step before it leaves."""
+    del around
+    credential = exchange.credential
+    keys = credential.aws_keys if credential is not None else None
+    if keys is None or state.head is None or not state.credential_injected:
+        return
+    began, point = perf_counter(), exchange.checkpoint()
+    region = region_of(exchange.host, keys)
+    if not region:
+        state.refuse(Kind.UNUSABLE, NO_REGION)
+        return
+    await load_signer()
+    sign_headers(exchange.method, exchange.url, exchange.headers, exchange.body.data, keys, region)
+    finish(state, exchange, state.head)
+    state.steps.append(
+        describe_change(
+            "egress",
+            AWS_NAME,
+            exchange,
+            point,
+            None,
+            reason=f"signed for {SERVICE} in {region}",
+            started_ms=(began - state.began) * 1000,
+            apply_ms=(perf_counter() - began) * 1000,
+        )
+    )
 
 
 def withdraw_broken(state: FlowState, exchange: Exchange) -> None:

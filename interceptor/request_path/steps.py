@@ -16,7 +16,7 @@ from interceptor.request_path.own_credential import check_base_path
 from interceptor.request_path.route import route
 from interceptor.request_path.run_hooks import run_inbound, run_outbound, run_seal
 from interceptor.request_path.scope import check_scope
-from interceptor.request_path.sign import sign
+from interceptor.request_path.sign import sign, sign_for_aws
 from interceptor.request_path.surroundings import Surroundings
 
 Run = Callable[[FlowState, Exchange, Surroundings], Awaitable[None]]
@@ -40,6 +40,7 @@ STEPS: tuple[Step, ...] = (
     Step("leave", leave),
     Step("sign", sign),
     Step("seal_hooks", run_seal),
+    Step("aws_signature", sign_for_aws),
 )
 
 

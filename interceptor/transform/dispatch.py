@@ -17,7 +17,13 @@ from interceptor.transform.target import (
     translated_path,
     vertex_address,
 )
-from providers.base.names import OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName, format_label
+from providers.base.names import (
+    BEDROCK_CLAUDE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+    format_label,
+)
 from providers.base.value import value
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
@@ -251,6 +257,8 @@ def _to_provider(provider: ProviderConf, asked: _Asked) -> Decision:
     A redirect rule insists: the body then stays as it is in any case.
     """
     rule, client_format, path = asked.rule, asked.client_format, asked.path
+    if provider.type == BEDROCK_CLAUDE and endpoint_suffix(path, client_format):
+        return _no_side_endpoint(provider, rule)
     native = client_format is None or speaks(provider, client_format, path)
     insists = rule is not None and rule.action == "redirect"
     if not native and not insists and client_format is not None:
@@ -266,6 +274,14 @@ def _to_provider(provider: ProviderConf, asked: _Asked) -> Decision:
     route = f"{asked.why} to provider {provider.name}"
     decision = _at(provider, "redirect", route, target, rule, client_format, asked.new_model)
     return _at_rules_address(decision, provider, rule)
+
+
+def _no_side_endpoint(provider: ProviderConf, rule: RuleConf | None) -> Decision:
+    text = (
+        f"Provider “{provider.name}” runs models by InvokeModel, which counts no tokens and knows"
+        " no other endpoint of Anthropic's API. Most clients go on without it."
+    )
+    return Decision("refused", text, rule, provider, status_code=501)
 
 
 def _foreign_side_endpoint(

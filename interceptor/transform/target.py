@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
+    BEDROCK_CLAUDE,
     GOOGLE_GENERATE,
     OPENAI_CHAT,
     OPENAI_RESPONSES,
@@ -111,6 +112,8 @@ def _action(provider: ProviderConf, *, streams: bool) -> str:
     """Return what a provider's path has for {action}."""
     if provider.type == VERTEX_CLAUDE:
         return "streamRawPredict" if streams else "rawPredict"
+    if provider.type == BEDROCK_CLAUDE:
+        return "invoke-with-response-stream" if streams else "invoke"
     return "streamGenerateContent" if streams else "generateContent"
 
 

@@ -8,11 +8,18 @@ from time import time
 from typing import Any, NamedTuple, cast
 
 from flows.bytes.decode import decode
+from interceptor.bedrock.event_frames import UnframedEvents
 from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.pipeline.stream_stages import DecodingStage, StreamStages
 from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
-from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, PERPLEXITY_ASK, WireFormatName
+from providers.base.names import (
+    ANTHROPIC_MESSAGES,
+    BEDROCK_CLAUDE,
+    GOOGLE_GENERATE,
+    PERPLEXITY_ASK,
+    WireFormatName,
+)
 from providers.wire.answer_form import failure_in_answer
 from providers.wire.core.base import AnswerContext, RequestEdit, ServerTools, TargetInfo
 from providers.wire.core.ir import Failure, Loss
@@ -78,8 +85,10 @@ class Translation:
     """The client asked for the number of its request's tokens, not for a completion."""
     envelope: bool = False
     """Client and provider speak Google's format, the provider in Code Assist's envelope."""
+    framed: bool = False
+    """The provider sends its streams in Amazon's frames, and errors in Amazon's form."""
     losses: list[tuple[str, str]] = field(default_factory=list)
-    translator: StreamTranslator | EnvelopeStream | None = None
+    translator: StreamTranslator | EnvelopeStream | UnframedEvents | None = None
 
     def open_stream(self, content_encoding: str) -> StreamStages:
         """Return the stages that translate the provider's bytes as they come."""
@@ -88,9 +97,11 @@ class Translation:
             return StreamStages([self.translator])
         return StreamStages([DecodingStage(content_encoding), self.translator])
 
-    def _new_translator(self) -> StreamTranslator | EnvelopeStream:
+    def _new_translator(self) -> StreamTranslator | EnvelopeStream | UnframedEvents:
         if self.envelope:
             return EnvelopeStream(json_array=self.context.json_array)
+        if self.client == self.provider:
+            return UnframedEvents()
         return StreamTranslator(self.provider, self.client, context=self.context)
 
     def answer(self, status: int, body: bytes, content_encoding: str) -> Answered:
@@ -119,6 +130,8 @@ class Translation:
             return dumps(counted)
         if self.stream:
             return self._streamed(plain)
+        if self.client == self.provider and not self.envelope:
+            return plain
         # A failure with a status of success is left to the translation, which raises it.
         if self.envelope and failure_in_answer(plain, status=200) is None:
             inner = without_envelope(plain)
@@ -214,6 +227,7 @@ def begin(
         _context_of(client, path, body, stream=stream, host=target.host),
         counting=decision.counting,
         envelope=envelope,
+        framed=provider.type == BEDROCK_CLAUDE,
         losses=[(loss.path, loss.reason) for loss in losses],
     )
     return translation, dumps(translated)
@@ -227,6 +241,13 @@ def unwrapping(path: str, body: Any) -> Translation:
     stream = is_stream(GOOGLE_GENERATE, path)
     context = _context_of(GOOGLE_GENERATE, path, body, stream=stream)
     return Translation(GOOGLE_GENERATE, GOOGLE_GENERATE, stream, context, envelope=True)
+
+
+def unframing(client: WireFormatName, path: str, body: Any) -> Translation:
+    """Return what unframes the response to a request in the provider's own format."""
+    stream = is_stream(client, path, body if isinstance(body, dict) else None)
+    context = _context_of(client, path, body, stream=stream)
+    return Translation(client, client, stream, context, framed=True)
 
 
 def _context_of(

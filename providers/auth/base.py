@@ -20,6 +20,8 @@ class _Source(BaseModel):
     """Header that carries the credential, lower case; "" means authorization with Bearer."""
     prefix: str = ""
     """Stands before the token in a header of another name: the name of a cookie."""
+    is_aws_key: bool = False
+    """The text is an access key of AWS, which signs requests and never leaves."""
 
 
 class CommandAuth(_Source):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from providers.auth.aws_keys import AwsKeys, read_aws_keys
 from providers.auth.base import AuthConf, FileAuth, OAuthAuth
 from providers.auth.logins import OAuthLogins, RefreshLimits
 from providers.auth.refresh_lock import SharedLogins
@@ -58,6 +59,8 @@ class Credential:
     """Further headers that belong to it."""
     expires_at: float | None = None
     """Seconds since the epoch, None when unknown."""
+    aws_keys: AwsKeys | None = field(default=None, repr=False)
+    """What signs the request; it has no value of its own then."""
 
 
 class _Entry:
@@ -232,11 +235,27 @@ class CredentialResolver:
     ) -> Credential:
         # People copy a cookie with its name or without it.
         token = trimmed_key(text).removeprefix(auth.prefix)
+        if auth.is_aws_key:
+            return self._signing_credential(auth, token)
         self._secrets.add(token)
         _check_token(token)
         header = auth.header.lower() or DEFAULT_HEADER
         value = f"Bearer {token}" if header == DEFAULT_HEADER else f"{auth.prefix}{token}"
         return Credential(header, value, token, auth.type, companions, expires_at)
+
+    def _signing_credential(self, auth: AuthConf, text: str) -> Credential:
+        """Return a credential that signs: its header has nothing to send until it did."""
+        keys = read_aws_keys(text)
+        for secret in (keys.secret_access_key, keys.session_token):
+            self._secrets.add(secret)
+        return Credential(
+            DEFAULT_HEADER,
+            "",
+            keys.secret_access_key,
+            auth.type,
+            expires_at=keys.expires_at,
+            aws_keys=keys,
+        )
 
 
 def _check_token(token: str) -> None:

@@ -43,8 +43,11 @@ FORMAT_OF_TYPE: dict[str, WireFormatName | None] = {
     "vertex_ai": GOOGLE_GENERATE,
     "vertex_ai_beta": GOOGLE_GENERATE,
     "vertex_anthropic": ANTHROPIC_MESSAGES,
+    "bedrock_anthropic": ANTHROPIC_MESSAGES,
     "perplexity_pro": PERPLEXITY_ASK,
 }
+
+BEDROCK_CLAUDE = "bedrock_anthropic"
 
 PROVIDER_TYPES: dict[str, str] = {
     "anthropic": "Anthropic Messages",
@@ -57,6 +60,7 @@ PROVIDER_TYPES: dict[str, str] = {
     "vertex_ai": "Vertex AI",
     "vertex_ai_beta": "Vertex AI (v1beta1)",
     "vertex_anthropic": "Claude on Vertex AI",
+    "bedrock_anthropic": "Claude on Amazon Bedrock (signed)",
     "perplexity_pro": "Perplexity Pro",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.auth.base import AuthConf, CommandAuth, FileAuth, KeyAuth
 from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
 from providers.base.errors import ConfigError
+from providers.base.names import BEDROCK_CLAUDE
 from providers.base.nearest import no_such
 from providers.models import Provider
 from providers.wire.perplexity.ask_conf import PERPLEXITY_TYPE, SESSION_COOKIE
@@ -17,17 +18,30 @@ def auth_of(row: Provider) -> AuthConf | None:
         ConfigError: naming the provider.
     """
     header, prefix = row.auth_header.lower(), ""
+    is_aws_key = row.type == BEDROCK_CLAUDE
     if row.type == PERPLEXITY_TYPE and header in ("", "cookie"):
         header, prefix = "cookie", f"{SESSION_COOKIE}="
     match row.auth_type:
         case "none":
             return None
         case "command":
-            return CommandAuth(command=row.auth_config["command"], header=header, prefix=prefix)
+            return CommandAuth(
+                command=row.auth_config["command"],
+                header=header,
+                prefix=prefix,
+                is_aws_key=is_aws_key,
+            )
         case "file":
-            return FileAuth(file=row.auth_config["file"], header=header, prefix=prefix)
+            return FileAuth(
+                file=row.auth_config["file"], header=header, prefix=prefix, is_aws_key=is_aws_key
+            )
         case "key":
-            return KeyAuth(ciphertext=str(row.secret or ""), header=header, prefix=prefix)
+            return KeyAuth(
+                ciphertext=str(row.secret or ""),
+                header=header,
+                prefix=prefix,
+                is_aws_key=is_aws_key,
+            )
         case kind if kind in OAUTH_KINDS:
             try:
                 return oauth_auth(

@@ -29,6 +29,7 @@ _CATALOGUE_OF_TYPE = {
     "vertex_ai": "google",
     "vertex_ai_beta": "google",
     "vertex_anthropic": "anthropic",
+    "bedrock_anthropic": "aws",
     "perplexity_pro": "perplexity",
 }
 # The catalogue also holds entries that are prefixes or price tiers rather than names a client may

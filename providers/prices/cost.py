@@ -37,6 +37,7 @@ _VENDOR_OF_TYPE: Final = {
     "vertex_ai": "google",
     "vertex_ai_beta": "google",
     "vertex_anthropic": "anthropic",
+    "bedrock_anthropic": "aws",
     "perplexity_pro": None,
 }
 

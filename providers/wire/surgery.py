@@ -17,6 +17,7 @@ _TOKEN: Final = re.compile(
     rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++)', re.DOTALL
 )
 # Everything up to the next bracket that is not inside a string: nested values are crossed in C.
+_QUOTE: Final = ord('"')
 _TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 
 
@@ -49,16 +50,16 @@ def replace_model(body: bytes, new_model: str) -> bytes | None:
     return body
 
 
-def with_member(body: bytes, name: str, text: str) -> bytes:
+def with_member(body: bytes, name: str, value: str | list[str]) -> bytes:
     """Return a JSON object with one more member, the first; other bodies stay.
 
-    {"a": 1} → {"name":"text","a": 1}
+    {"a": 1} → {"name":"value","a": 1}
     """
     opening = _opening(body)
     if opening is None:
         return body
     closes = body[opening:].lstrip()[:1] == b"}"
-    member = f"{json.dumps(name)}:{json.dumps(text)}".encode("ascii")
+    member = f"{json.dumps(name)}:{json.dumps(value)}".encode("ascii")
     return body[:opening] + member + (b"" if closes else b",") + body[opening:]
 
 
@@ -67,7 +68,19 @@ def without_model(body: bytes) -> bytes:
 
     {"a": 1, "model": "x", "b": 2} → {"a": 1,"b": 2}
     """
-    for member in reversed(_model_members(body)):
+    return _without(body, _model_members(body))
+
+
+def without_member(body: bytes, name: str) -> bytes:
+    """Return a JSON object without its top-level members of a name that hold one plain value.
+
+    ({"a": 1, "stream": true}, "stream") → {"a": 1}
+    """
+    return _without(body, _members(body, name))
+
+
+def _without(body: bytes, members: list[_Member]) -> bytes:
+    for member in reversed(members):
         before = body[: member.key].rstrip()
         behind = body[member.end :].lstrip()
         # The comma before the member goes with it; the first member takes the one behind it.
@@ -99,7 +112,12 @@ def _opening(body: bytes) -> int | None:
 
 
 def _model_members(body: bytes) -> list[_Member]:
-    """Return the top-level members `model` that are strings.
+    """Return the top-level members `model` that are strings."""
+    return [member for member in _members(body, "model") if body[member.value] == _QUOTE]
+
+
+def _members(body: bytes, name: str) -> list[_Member]:
+    """Return the top-level members of a name that are neither objects nor arrays.
 
     Empty when the body is no well-nested object.
     """
@@ -107,7 +125,7 @@ def _model_members(body: bytes) -> list[_Member]:
     position = _opening(body)
     if position is None:
         return []
-    expects_key, key_is_model, key_at = True, False, 0
+    expects_key, is_wanted, key_at = True, False, 0
     # {"a": {…}, "model": "x"} is read as the tokens "a" : { (crossed) , "model" : "x" }
     while (token := _TOKEN.match(body, position)) is not None:
         text, position = token[1], token.end()
@@ -118,12 +136,13 @@ def _model_members(body: bytes) -> list[_Member]:
         if text in (b"{", b"["):
             position = _behind_nested(body, position)
         elif text == b",":
-            expects_key, key_is_model = True, False
-        elif text[:1] == b'"':
-            if expects_key:
-                expects_key, key_is_model, key_at = False, _is_model(text), token.start(1)
-            elif key_is_model:
-                members.append(_Member(key_at, *token.span(1)))
+            expects_key, is_wanted = True, False
+        elif text == b":":
+            continue
+        elif expects_key:
+            expects_key, is_wanted, key_at = False, _is_key(text, name), token.start(1)
+        elif is_wanted:
+            members.append(_Member(key_at, *token.span(1)))
     return []
 
 
@@ -135,20 +154,20 @@ def _behind_nested(body: bytes, position: int) -> int:
     depth = 1
     while depth:
         position = _TO_BRACKET.match(body, position).end()  # type: ignore[union-attr]  # it matches the empty string
-        if position >= len(body) or body[position] == 0x22:  # a quote that is never closed
+        if position >= len(body) or body[position] == _QUOTE:  # a quote that is never closed
             return len(body)
         depth += 1 if body[position] in b"{[" else -1
         position += 1
     return position
 
 
-def _is_model(key: bytes) -> bool:
-    if key == b'"model"':
+def _is_key(key: bytes, name: str) -> bool:
+    if key == f'"{name}"'.encode():
         return True
     # Only a key with escapes can be another notation of it: "\u006dodel".
     if b"\\" not in key:
         return False
     try:
-        return bool(json.loads(key) == "model")
+        return bool(json.loads(key) == name)
     except ValueError:
         return False

@@ -17,7 +17,7 @@ from interceptor.explain.dry_run import DryRequest, Explanation, explain
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from providers.auth.base import CommandAuth, KeyAuth
-from providers.base.names import WireFormatName
+from providers.base.names import BEDROCK_CLAUDE, WireFormatName
 from providers.presets.preset_table import BadPreset, Preset, presets, with_preset
 from providers.provider_conf import ProviderConf
 from tests.fakes.vendor_rules import values_at
@@ -53,7 +53,12 @@ def conf(name: str) -> ProviderConf:
     if section.auth is not None and section.auth.type == "command":
         auth = CommandAuth(type="command", command=section.auth.command)
     elif section.auth is not None:
-        auth = KeyAuth(type="key", ciphertext="x", header=section.auth.header)
+        auth = KeyAuth(
+            type="key",
+            ciphertext="x",
+            header=section.auth.header,
+            is_aws_key=section.type == BEDROCK_CLAUDE,
+        )
     return ProviderConf(
         name=name,
         type=section.type,
