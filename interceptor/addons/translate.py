@@ -9,10 +9,10 @@ from time import time
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.net.http import status_codes
 
+from interceptor.bedrock.aws_signature import region_of
 from interceptor.bedrock.event_frames import CONTENT_TYPE as FRAMES_TYPE
 from interceptor.bedrock.event_frames import FramedEvents
 from interceptor.bedrock.refusals import explained, message_of
-from interceptor.bedrock.signature import region_of
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.tee import is_event_stream
 from interceptor.transform.translation import Translation, answer_headers

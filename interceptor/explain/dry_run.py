@@ -47,7 +47,7 @@ from interceptor.transform.match import Facts, conditions
 from interceptor.transform.model_lists import ConfiguredModels
 from interceptor.wireguard.destination import Destination
 from providers.auth.base import AuthConf
-from providers.auth.resolve import DEFAULT_HEADER, Credential, source_noun
+from providers.auth.resolve import DEFAULT_HEADER, Credential, signs_for_aws, source_noun
 from providers.base.nearest import no_such
 from providers.provider_conf import ProviderConf
 from providers.wire.detect import family_of
@@ -158,7 +158,7 @@ class PlaceholderCredentials:
         header = auth.header.lower() or DEFAULT_HEADER
         token = f"‹credential of {provider}›"
         value = f"Bearer {token}" if header == DEFAULT_HEADER else token
-        if auth.is_aws_key:
+        if signs_for_aws(auth):
             # A dry run signs nothing.
             value = f"AWS4-HMAC-SHA256 {token}"
         return Credential(header, value, token, auth.type)

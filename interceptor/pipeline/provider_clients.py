@@ -70,7 +70,9 @@ def may_carry_credential(conf: ProviderConf) -> bool:
 
 
 def credential_headers(credential: Credential) -> dict[str, str]:
-    """Return the headers that show a credential."""
+    """Return the headers that show a credential; none for one that signs the model calls alone."""
+    if credential.aws_keys is not None:
+        return {}
     return {credential.header: credential.value, **dict(credential.companions)}
 
 

@@ -7,7 +7,13 @@ from time import perf_counter
 from typing import Final
 
 from flows.record import HookStep
-from interceptor.bedrock.signature import NO_REGION, SERVICE, load_signer, region_of, sign_headers
+from interceptor.bedrock.aws_signature import (
+    NO_REGION,
+    SERVICE,
+    load_signer,
+    region_of,
+    sign_headers,
+)
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.refusal_table import Kind
 from interceptor.pipeline.body import Body

@@ -20,25 +20,28 @@ class _Source(BaseModel):
     """Header that carries the credential, lower case; "" means authorization with Bearer."""
     prefix: str = ""
     """Stands before the token in a header of another name: the name of a cookie."""
+
+
+class _TextSource(_Source):
     is_aws_key: bool = False
     """The text is an access key of AWS, which signs requests and never leaves."""
 
 
-class CommandAuth(_Source):
+class CommandAuth(_TextSource):
     """Output of a shell command, stripped."""
 
     type: Literal["command"] = "command"
     command: str = Field(min_length=1)
 
 
-class FileAuth(_Source):
+class FileAuth(_TextSource):
     """Content of a file, stripped. `~` is expanded."""
 
     type: Literal["file"] = "file"
     file: str = Field(min_length=1)
 
 
-class KeyAuth(_Source):
+class KeyAuth(_TextSource):
     """A key pasted by the user, carried as ciphertext and decrypted only when it is resolved."""
 
     type: Literal["key"] = "key"

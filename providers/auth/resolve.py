@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from providers.auth.aws_keys import AwsKeys, read_aws_keys
+from providers.auth.aws.access_keys import AwsKeys, read_aws_keys
 from providers.auth.base import AuthConf, FileAuth, OAuthAuth
 from providers.auth.logins import OAuthLogins, RefreshLimits
 from providers.auth.refresh_lock import SharedLogins
@@ -32,6 +32,11 @@ def _how(result: Credential | AuthConfigError | None) -> str:
     if isinstance(result, Credential):
         return f"yields {len(result.token)} characters for {result.header}"
     return "yields nothing" if result is not None else "was not read to its end"
+
+
+def signs_for_aws(auth: AuthConf) -> bool:
+    """Return whether a source yields an access key of AWS."""
+    return not isinstance(auth, OAuthAuth) and auth.is_aws_key
 
 
 def source_noun(source: str) -> str:
@@ -235,7 +240,7 @@ class CredentialResolver:
     ) -> Credential:
         # People copy a cookie with its name or without it.
         token = trimmed_key(text).removeprefix(auth.prefix)
-        if auth.is_aws_key:
+        if signs_for_aws(auth):
             return self._signing_credential(auth, token)
         self._secrets.add(token)
         _check_token(token)

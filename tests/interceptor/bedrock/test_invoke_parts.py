@@ -6,12 +6,12 @@ from email.utils import formatdate
 
 import pytest
 
+from interceptor.bedrock.aws_signature import region_of
 from interceptor.bedrock.invoke_body import fit_for_bedrock
 from interceptor.bedrock.refusals import explained
-from interceptor.bedrock.signature import region_of
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.headers import HeaderMap
-from providers.auth.aws_keys import AwsKeys
+from providers.auth.aws.access_keys import AwsKeys
 from tests.interceptor.proxied import provider
 
 BEDROCK = provider("aws", 1, type="bedrock_anthropic")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from providers.auth.aws_keys import AwsKeys, read_aws_keys
+from providers.auth.aws.access_keys import AwsKeys, read_aws_keys
 from providers.auth.sources import SourceFailed
 
 EXPORTED = {

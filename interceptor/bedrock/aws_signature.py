@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from interceptor.pipeline.headers import HeaderMap
-from providers.auth.aws_keys import AwsKeys
+from providers.auth.aws.access_keys import AwsKeys
 
 SERVICE: Final = "bedrock"
 NO_REGION: Final = (
