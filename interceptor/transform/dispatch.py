@@ -257,7 +257,8 @@ def _to_provider(provider: ProviderConf, asked: _Asked) -> Decision:
     A redirect rule insists: the body then stays as it is in any case.
     """
     rule, client_format, path = asked.rule, asked.client_format, asked.path
-    if provider.type == BEDROCK_CLAUDE and endpoint_suffix(path, client_format):
+    suffix = endpoint_suffix(path, client_format) if client_format is not None else ""
+    if suffix and provider.type == BEDROCK_CLAUDE:
         return _no_side_endpoint(provider, rule)
     native = client_format is None or speaks(provider, client_format, path)
     insists = rule is not None and rule.action == "redirect"
