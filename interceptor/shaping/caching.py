@@ -113,12 +113,21 @@ def _indexes(key: str, length: int) -> list[int]:
 
 def count_breakpoints(body: dict[str, Any]) -> int:
     """Return the number of cache breakpoints of an Anthropic request."""
-    blocks: list[Any] = [body]
+    count = _marked([body])
     for name in ("tools", "system"):
-        value = body.get(name)
-        blocks.extend(value if isinstance(value, list) else ())
+        count += _marked(body.get(name))
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else ():
-        content = message.get("content") if isinstance(message, dict) else None
-        blocks.extend(content if isinstance(content, list) else ())
-    return sum(isinstance(block, dict) and _KEY in block for block in blocks)
+        if isinstance(message, dict):
+            count += _marked(message.get("content"))
+    return count
+
+
+def _marked(blocks: Any) -> int:
+    """Return the number of blocks in a list that are breakpoints; a text has none."""
+    count = 0
+    if isinstance(blocks, list):
+        for block in blocks:
+            if isinstance(block, dict) and _KEY in block:
+                count += 1
+    return count

@@ -5,8 +5,8 @@ A failure is not isolated: a request that is shaped by half is worse than one th
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from time import perf_counter
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from interceptor.pipeline.runner import call_hook, prepare_one
 from interceptor.shaping.active_shape import ActiveShape
 from providers.base.errors import RefuseRequest
 from providers.wire.core.jsonio import dumps
+
+_every_field: Final = attrgetter(*(each.name for each in fields(Exchange)))
 
 STAGE: Final = "shape"
 """Stage of inner hooks in the trace."""
@@ -43,7 +45,8 @@ def draft_of(ex: Exchange, active: ActiveShape, body: dict[str, Any]) -> Exchang
     `incoming` of the draft is the request itself.
     """
     shape = active.shape
-    draft = copy.copy(ex)
+    # Four times as fast as copy.copy, which asks a class with slots for its state.
+    draft = Exchange(*_every_field(ex))
     draft.headers = HeaderMap(shape.headers)
     draft.body = Body.of_json(body)
     bare = ex.path.partition("?")[0]
