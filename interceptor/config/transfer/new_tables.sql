@@ -364,10 +364,12 @@ INSERT INTO "django_migrations" VALUES(55,'providers','0009_server_tools',CURREN
 INSERT INTO "django_migrations" VALUES(56,'providers','0010_perplexity_audit_action',CURRENT_TIMESTAMP);
 INSERT INTO "django_migrations" VALUES(57,'providers','0011_model_facts',CURRENT_TIMESTAMP);
 INSERT INTO "django_migrations" VALUES(58,'providers','0012_vertex_anthropic_type',CURRENT_TIMESTAMP);
-INSERT INTO "django_migrations" VALUES(59,'sessions','0001_initial',CURRENT_TIMESTAMP);
-INSERT INTO "django_migrations" VALUES(60,'shapes','0001_initial',CURRENT_TIMESTAMP);
-INSERT INTO "django_migrations" VALUES(61,'shapes','0002_captured_requests',CURRENT_TIMESTAMP);
-INSERT INTO "django_migrations" VALUES(62,'shapes','0003_vertex_anthropic_type',CURRENT_TIMESTAMP);
+INSERT INTO "django_migrations" VALUES(59,'providers','0013_bedrock_anthropic_type',CURRENT_TIMESTAMP);
+INSERT INTO "django_migrations" VALUES(60,'sessions','0001_initial',CURRENT_TIMESTAMP);
+INSERT INTO "django_migrations" VALUES(61,'shapes','0001_initial',CURRENT_TIMESTAMP);
+INSERT INTO "django_migrations" VALUES(62,'shapes','0002_captured_requests',CURRENT_TIMESTAMP);
+INSERT INTO "django_migrations" VALUES(63,'shapes','0003_vertex_anthropic_type',CURRENT_TIMESTAMP);
+INSERT INTO "django_migrations" VALUES(64,'shapes','0004_bedrock_anthropic_type',CURRENT_TIMESTAMP);
 INSERT INTO "interceptor_perplexitymodel" VALUES(1,'perplexity/best','default','search','pro',1);
 INSERT INTO "interceptor_perplexitymodel" VALUES(2,'perplexity/deep-research','pplx_alpha','research','pro',2);
 INSERT INTO "interceptor_perplexitymodel" VALUES(3,'perplexity/sonar-2','experimental','copilot','pro',3);
