@@ -114,8 +114,24 @@ def response_tab(detail: FlowDetail, params: Params) -> Context:
 
     context: Context = {"side": side, "differs": differs, "live": flow.state == Flow.State.LIVE}
     if flow.state == Flow.State.LIVE:
-        return {**context, "partial": answer_since(flow, 0), "view": "answer"}
+        return {**context, **_running_response(flow, side, params)}
     return {**context, **_finished_response(detail, side, params)}
+
+
+def _running_response(flow: Flow, side: FlowSide | None, params: Params) -> Context:
+    """Show the text so far, or with `view=events` the newest events that were recorded."""
+    views = ["answer", "events"] if flow.is_stream else ["answer"]
+    if params.get("view") != "events" or not flow.is_stream:
+        return {"views": views, "view": "answer", "partial": answer_since(flow, 0)}
+    body = _loaded_body(side)
+    found = timed_events(body.plain, side.chunk_times if side else [], compressed=body.compressed)
+    return {
+        "views": views,
+        "view": "events",
+        "events": found.events[-EVENTS_PER_PAGE:],
+        "events_note": found.note,
+        "events_total": len(found.events),
+    }
 
 
 def _finished_response(detail: FlowDetail, side: FlowSide | None, params: Params) -> Context:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.contrib.auth.models import User
+from django.contrib.admin import site
+from django.contrib.auth.models import Group, User
+from django.urls import reverse
 from django.utils.timezone import now
+from rest_framework.authtoken.models import Token
 
+from ccproxy_site.frame.navigation import NAVIGATION
 from flows.models import Flow, Resend, SavedFilter, UsageDaily
+from interceptor.access.client_token import create_client_token
 from interceptor.access.grant import token_digest
+from interceptor.models import HookSetting
 from interceptor.resend.grant_store import issue
+from providers.models import ModelFact, PriceOverride
 from tests.flows import seed
 from tests.flows.seed_session import seed_session
 from tests.parts import change_sides
-from tests.rows import make_provider, make_rule
+from tests.rows import fill_catalogue, make_provider, make_rule
 from tests.shapes.captured import seed_shapes
 
 OLD = "2026-01-01T00:00:00Z"
@@ -26,6 +33,37 @@ def every_page() -> None:
     seed_shapes()
     _rule()
     _saved("failures", "error=true")
+    _rows_of_the_admin()
+
+
+def _rows_of_the_admin() -> None:
+    fill_catalogue()
+    make_provider("keyed", auth_type="key", secret="sk-canary-4711-do-not-show")
+    HookSetting.objects.get_or_create(stage="inbound", name="inject_auth")
+    create_client_token("laptop")
+    PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
+    ModelFact.objects.create(model="m", facts={"refuses": ["temperature"]})
+    Group.objects.create(name="readers")
+    Token.objects.create(user=User.objects.order_by("pk")[0])
+
+
+def pages_of_the_navigation() -> dict[str, str]:
+    """Return the address of every page of the navigation by its title."""
+    return {page.title: reverse(page.name) for section in NAVIGATION for page in section.pages}
+
+
+def forms_of_the_admin() -> dict[str, str]:
+    """Return the address of the form of the first row of each model that the admin shows."""
+    found = {}
+    for model, admin in site._registry.items():
+        first = admin.model._default_manager.order_by("pk").first()
+        if first is None:
+            continue
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        found[f"form of {name}"] = reverse(f"admin:{name}_change", args=[first.pk])
+    found["new provider"] = reverse("admin:providers_provider_add")
+    found["new rule"] = reverse("admin:providers_transformrule_add")
+    return found
 
 
 def session_and_usage() -> None:

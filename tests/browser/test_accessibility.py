@@ -27,6 +27,9 @@ RUN = """async (rules) => (await axe.run(document, {resultTypes: ['violations'],
     [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + ' :: ' + n.failureSummary.slice(0, 300))])"""
 LOOK_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
 """What other colours and another width can change."""
+THEMED = """scheme => !document.querySelector('#page')
+    || document.documentElement.classList.contains('dark') === (scheme === 'dark')"""
+SCROLLS = "document.documentElement.scrollWidth > innerWidth"
 WIDTHS = {"light": {"width": 1280, "height": 800}, "dark": {"width": 390, "height": 844}}
 SHAPE_TABS = ("request", "fields", "patches")
 FLOW_TABS = ("chat", "client", "forwarded", "response", "changes", "context", "timing")
@@ -67,40 +70,102 @@ PAGES = {
     "shape-review": f"/shapes/capture/{NEWEST}/?type=anthropic",
     "shape-refused": f"/shapes/capture/{IDS['failed']}/?type=anthropic",
     "session-missing": "/flows/session/nobody/",
+    "list-peek": f"/flows/?peek={TURN_IDS[1]}",
+    "list-sorted": "/flows/?sort=-cost&columns=time.request.said.client.tokens.cost.speed",
+    "flow-messages-turns": f"/flows/{IDS['websocket']}/?tab=turns",
+    "not-found": "/no/such/page/",
 }
+"""Pages beside those of the navigation, of flows and of the admin."""
 
 
-def complaints(visit: Visit, axe: str) -> list[Any]:
+def complaints(visit: Visit, axe: str, *, may_scroll: bool = False) -> list[Any]:
     """What axe-core finds on the page as it is, and what makes it scroll sideways: wide and light,
     narrow and dark.
+
+    `may_scroll`: a page of others, whose parts may be wide while the page itself is not.
     """
     visit.page.evaluate(axe)
     found: list[Any] = []
     for scheme, size in WIDTHS.items():
         visit.page.emulate_media(color_scheme=scheme)
         visit.page.set_viewport_size(size)
+        # The admin's theme follows the system by a script.
+        visit.page.wait_for_function(THEMED, arg=scheme)
         problems = visit.page.evaluate(RUN, LOOK_RULES if scheme == "dark" else [])
         found += [[scheme, *problem] for problem in problems]
-        found += [[scheme, "too wide", part] for part in visit.page.evaluate(WIDE)]
+        if not may_scroll:
+            found += [[scheme, "too wide", part] for part in visit.page.evaluate(WIDE)]
+        elif visit.page.evaluate(SCROLLS):
+            found.append([scheme, "too wide", "the page"])
     visit.page.set_viewport_size(WIDTHS["light"])
     return found
+
+
+def found_on(visit: Visit, axe: str, pages: dict[str, str], **options: bool) -> list[str]:
+    """Lines about the pages that have something to complain about."""
+    lines = []
+    for name, address in pages.items():
+        visit.go(address)
+        lines += [f"{name}: {problem}" for problem in complaints(visit, axe, **options)]
+    # What is missing.
+    visit.complaints[:] = [
+        text for text in visit.complaints if "404" not in text and "409" not in text
+    ]
+    return lines
 
 
 def test_no_page_keeps_anybody_out(
     browser: Any, interceptor: Interceptor, state: Any, axe: str
 ) -> None:
-    found: dict[str, Any] = {}
     with visiting(browser, interceptor, state) as visit:
-        for name, address in PAGES.items():
-            visit.go(address)
-            if problems := complaints(visit, axe):
-                found[name] = problems
-        visit.complaints[:] = [
-            text for text in visit.complaints if "404" not in text and "409" not in text
-        ]  # what is missing
-    assert not found, "\n".join(
-        f"{name}: {problem}" for name, problems in found.items() for problem in problems
-    )
+        found = found_on(visit, axe, PAGES)
+    assert not found, "\n".join(found)
+
+
+def test_neither_does_a_page_of_the_navigation_or_a_form(
+    browser: Any, interceptor: Interceptor, state: Any, axe: str
+) -> None:
+    known = set(PAGES.values())
+    pages = interceptor.call(seeds.pages_of_the_navigation)
+    pages |= interceptor.call(seeds.forms_of_the_admin)
+    rest = {name: address for name, address in pages.items() if address not in known}
+    del rest["API docs"]  # Swagger's own page
+    with visiting(browser, interceptor, state) as visit:
+        found = found_on(visit, axe, rest, may_scroll=True)
+    assert len(rest) > 30
+    assert not found, "\n".join(found)
+
+
+FINDINGS = {
+    "why the cache broke": (
+        [f"#f-{TURN_IDS[1]} .tag:has-text('cache broke')"],
+        "The cache broke at",
+    ),
+    "what was lost in translation": (
+        [f"#f-{IDS['redirect']} .open", ".tabs a:has-text('Changes')"],
+        "The target could not express",
+    ),
+    "which hook changed what": (
+        [f"#f-{IDS['redirect']} .tag:has-text('Δ')", ".rail li.did a:has-text('trim_tools')"],
+        "tools[name=Bash]",
+    ),
+    "what the session cost": ([f"#f-{TURN_IDS[1]} .session-dot"], "Cost"),
+}
+"""What a person wants to know → the clicks from the list, and words that then stand on the page."""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_people_look_for_is_two_clicks_away(
+    browser: Any, interceptor: Interceptor, state: Any, width: int
+) -> None:
+    size = {"width": width, "height": 844}
+    with visiting(browser, interceptor, state, viewport=size) as visit:
+        for clicks, words in FINDINGS.values():
+            page = visit.go("/flows/")
+            assert len(clicks) <= 2
+            for selector in clicks:
+                page.locator(selector).first.click()
+            page.locator("main").get_by_text(words).first.wait_for()
 
 
 def test_neither_does_what_opens_on_a_page(

@@ -97,7 +97,7 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
         gate.set()
         page.locator(".turn.final code", has_text="heavier").wait_for()
         first.join(PATIENCE_S)
-        assert "2.0 k / 50" in page.locator(".facts").inner_text()
+        assert "2.0 k / 50" in page.locator(".facts-line").inner_text()
 
         upstream.scripts["/v1/messages"] = sse(
             *answer("Less.", input_tokens=20, cache_read_input_tokens=2000)
@@ -111,7 +111,7 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
         page.locator(".turn.user strong", has_text="bold").wait_for()
         page.keyboard.press("6")
         page.get_by_text("its cache can be used").wait_for()
-        page.locator(".facts a", has_text=LIVE_SESSION[:8]).click()
+        page.locator(".facts-line > a", has_text=LIVE_SESSION[:8]).click()
         page.wait_for_url(f"**/flows/session/{LIVE_SESSION}/")
         page.locator('a[href="?tab=timeline"]').click()
         page.locator(".session-rows tbody tr").nth(1).wait_for()

@@ -109,6 +109,35 @@ def test_a_row_appears_its_text_grows_and_survives_a_reload(
     page.locator("tr.flow[data-state=done]").wait_for()
 
 
+def test_events_come_below_while_the_flow_runs(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream
+) -> None:
+    gate = threading.Event()
+    said = [f"word{number} " for number in range(60)]
+    upstream.scripts["/v1/messages"] = sse(*words(*said, "the end"), pause_s=0.08, gate=gate)
+    request = Request(interceptor)
+    page = visit.go("/flows/")
+    page.locator("tr.flow[data-state=live] .open").click()
+    page.locator(".tabs a", has_text="Response").click()
+    page.locator(".switch a", has_text="Events").click()
+    rows = page.locator(".events tr[data-event]")
+    rows.first.wait_for()
+    first = rows.count()
+    rows.first.locator("summary").click()
+    page.locator(".facts-fold summary").click()
+    rows.nth(first).wait_for()
+    assert page.locator(".events details[open]").count() == 1
+    assert page.locator(".facts-fold[open]").count() == 1
+    visit.picture("live-events")
+    gate.set()
+    assert request.result().status_code == 200
+    page.locator("#state[data-state=done]").wait_for(state="attached")
+    assert rows.count() == 61
+    numbers = [row.get_attribute("data-event") for row in rows.all()]
+    assert numbers == [str(number) for number in range(1, 62)]
+    upstream.scripts.clear()
+
+
 def test_the_changes_tab_shows_the_hook_that_changed_the_header(
     visit: Visit, interceptor: Interceptor, upstream: Upstream
 ) -> None:

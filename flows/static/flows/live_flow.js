@@ -1,8 +1,9 @@
 /* Shows a running flow's answer as it arrives, and the complete flow when it has ended. */
-import { element, one } from "./page.js";
+import { all, element, one } from "./page.js";
 import { connect, showState } from "./socket.js";
 
 const MAX_TRIES = 6;
+const MAX_EVENTS = 300;
 const isRunning = () => one("#state")?.dataset.state === "live";
 const position = () => Number(one("#answer")?.dataset.next || 0);
 
@@ -84,10 +85,36 @@ export function watchFlow(path, partialAddress) {
 function showProgress() {
   const heading = { target: "#head", select: "#head", swap: "outerHTML" };
   htmx.ajax("GET", `${location.pathname}?tab=timing&whole=1`, heading);
+  if (one("[data-tab=response] .events")) {
+    addEvents();
+    return;
+  }
   const panel = one("[data-tab=messages], [data-tab=timing], [data-tab=changes]");
   if (panel && !one("details[open]", panel)) {
     htmx.ajax("GET", location.pathname + location.search, { target: "#tabs" });
   }
+}
+
+/* Facts that a reader opened stay open when the heading comes anew. */
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!one(".facts-fold")?.open || !detail.serverResponse) return;
+  detail.serverResponse = detail.serverResponse.replace('class="facts-fold"', 'class="facts-fold" open');
+});
+
+/* Rows of events that the table lacks go below; those that a reader opened stay open. */
+async function addEvents() {
+  const response = await fetch(location.href, { headers: { "HX-Request": "true" } });
+  const panel = new DOMParser().parseFromString(await response.text(), "text/html");
+  const body = one("[data-tab=response] .events tbody");
+  if (!response.ok || !body || !isRunning()) return;
+  const last = Number(body.lastElementChild?.dataset.event || 0);
+  const isAtBottom = innerHeight + scrollY >= document.body.scrollHeight - 80;
+  const fresh = all("tr[data-event]", panel).filter((row) => Number(row.dataset.event) > last);
+  body.append(...fresh);
+  while (body.children.length > MAX_EVENTS) body.firstElementChild.remove();
+  const total = one("[data-events-total]", panel);
+  if (total && one("[data-events-total]")) one("[data-events-total]").textContent = total.textContent;
+  if (isAtBottom && fresh.length) scrollTo({ top: document.body.scrollHeight });
 }
 
 function append(answer, pieces) {
