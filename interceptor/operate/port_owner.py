@@ -85,11 +85,17 @@ def _open_files(process: Path) -> set[str]:
 
 
 def _command(process: Path) -> str:
-    """Return the command line, shortened, up to an argument that may hold a credential."""
+    """Return the command line, shortened, up to an argument that may hold a credential.
+
+    The program is named without its folder, which may be longer than all that is shown:
+    /home/ada/.local/share/uv/tools/ccproxy/bin/python -m ccproxy_site.… → python -m ccproxy_site.…
+    """
     try:
-        text = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        program, *arguments = (process / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return "a program"
+    words = [program.rpartition(b"/")[2], *arguments]
+    text = b" ".join(words).decode("utf-8", "replace")
     printable = "".join(char for char in text.strip() if char.isprintable())
     shown = _CREDENTIAL_WORD.split(printable, maxsplit=1)[0][:MAX_COMMAND_CHARS].rstrip()
     if not shown:

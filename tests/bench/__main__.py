@@ -25,7 +25,6 @@ from tests.bench import (
     flows,
     interpreter,
     jail,
-    mcp,
     memory,
     requests,
     rest,
@@ -54,7 +53,6 @@ SECTIONS: dict[str, Section] = {
     "transport": transport,
     "shape": shape,
     "telemetry": telemetry,
-    "mcp": mcp,
     "flows": flows,
 }
 WHEN_NAMED = {"flows"}

@@ -88,6 +88,8 @@ _BREAK_TURN = 9
 
 EARLY = (
     Scene("console-list", lambda s: "/flows/", "tr.flow"),
+    Scene("console-peek", lambda s: f"/flows/?peek={s.turn(_BREAK_TURN)}", ".peek-body"),
+    Scene("console-search", lambda s: "/flows/?q=voucher.percent", ".hit", height=420),
     Scene("console-filters", lambda s: "/flows/?stream=true", ".chip", _open_filters, 820),
     Scene("console-saved", lambda s: "/flows/?error=true", ".chip", _open_saved, 400),
     Scene(

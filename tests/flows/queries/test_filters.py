@@ -23,7 +23,7 @@ from tests.flows.seed import add_flow, add_side
 from tests.parts import add_trace
 
 pytestmark = pytest.mark.django_db
-GUIDE = (ROOT / "docs/console.md").read_text()
+GUIDE = (ROOT / "docs/console/search.md").read_text()
 
 
 @pytest.fixture

@@ -34,7 +34,9 @@ def test_it_names_pid_and_command(address: str) -> None:
         assert process.stdin is not None
         process.stdin.close()
     message = str(caught.value)
-    assert message.startswith(f"port {port} for the proxy is taken by {sys.executable} -c")
+    assert message.startswith(
+        f"port {port} for the proxy is taken by {Path(sys.executable).name} -c"
+    )
     assert message.endswith(f"(pid {process.pid}); stop it or set port (CCPROXY_PORT)")
 
 
@@ -62,6 +64,10 @@ def fake_proc(folder: Path, *, uid: int, state: str = "0A", command: bytes = b""
         (b"server\0--api-key\0abc\0", "server …"),
         (b"server\0--password=abc\0-v\0", "server …"),
         (b"x" * 100, "x" * 80 + " …"),
+        (
+            b"/home/ada/" + b"long/" * 20 + b"bin/python\0-m\0ccproxy_site.x\0",
+            "python -m ccproxy_site.x",
+        ),
         (b"a\0\x1b[2J\0", "a [2J"),
     ],
 )
