@@ -1,25 +1,71 @@
 """Calls of a function in a process of its own, with Django and another configuration.
 
-`python -m tests.calls MODULE FUNCTION` reads arguments as JSON and writes the result as JSON.
+`python -m tests.calls` sets Django up once and forks for each call: it reads calls as lines of JSON,
+and writes a line with each result.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import selectors
+import signal
 import subprocess
 import sys
 import sysconfig
+import threading
+import traceback
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 CCPROXY = (sys.executable, str(Path(sysconfig.get_path("scripts"), "ccproxy")))
 """The installed command, under this interpreter."""
+
+
+class _Caller:
+    """A process that waits for calls with one environment.
+
+    Its start takes a second of CPU time, a fork of it milliseconds.
+    """
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.environ = environ
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.calls"],
+            cwd=ROOT,
+            env={**environ, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def call(self, module: str, name: str, args: Any, kwargs: Any) -> Any:
+        """Return the result of a module's function."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([module, name, args, kwargs]).encode() + b"\n")
+        self._process.stdin.flush()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            assert selector.select(2 * PATIENCE_S), f"{module}.{name} does not end"
+        told = json.loads(self._process.stdout.readline() or '{"error": "it ended"}')
+        assert "result" in told, told["error"]
+        return told["result"]
+
+    def end(self) -> None:
+        """End it, and what a call that failed left running."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+
+
+_callers: list[_Caller] = []
+_one_at_a_time = threading.Lock()
 
 
 def call_elsewhere[**P, T](
@@ -29,33 +75,60 @@ def call_elsewhere[**P, T](
 
     Arguments and result pass through JSON: a tuple comes back as a list. They never stand in argv.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.calls", function.__module__, function.__qualname__],
-        cwd=ROOT,
-        env={**environ, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"},
-        input=json.dumps([args, kwargs]),
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result: T = json.loads(done.stdout)
-    return result
+    with _one_at_a_time:
+        # Calls with one environment come one after the other, so the last process is enough.
+        if not _callers or _callers[0].environ != dict(environ):
+            end_caller()
+            _callers.append(_Caller(dict(environ)))
+        try:
+            result: T = _callers[0].call(function.__module__, function.__qualname__, args, kwargs)
+        except BaseException:
+            end_caller()
+            raise
+        return result
 
 
-def main(module: str, name: str) -> None:
-    """Call the function that the command line names."""
+@atexit.register
+def end_caller() -> None:
+    """End the process that waits for calls, if there is one."""
+    while _callers:
+        _callers.pop().end()
+
+
+def main() -> None:
+    """Call what the lines of standard input name, each in a process of its own."""
     import django
 
-    args, kwargs = json.load(sys.stdin)
+    results = os.dup(sys.stdout.fileno())
+    # What a function prints is no result.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     django.setup()
-    function = getattr(import_module(module), name)
-    with redirect_stdout(sys.stderr):
-        result = function(*args, **kwargs)
-    sys.stdout.write(json.dumps(result))
+    for line in sys.stdin.buffer:
+        module, name, args, kwargs = json.loads(line)
+        import_module(module)
+        if (pid := os.fork()) == 0:
+            _answer(results, module, name, args, kwargs)
+        _, status = os.waitpid(pid, 0)
+        if status:
+            _write(results, {"error": f"{module}.{name} ended with {status}"})
+
+
+def _answer(results: int, module: str, name: str, args: Any, kwargs: Any) -> None:
+    """Write the result of a call, or its error, and end this process."""
+    try:
+        told = {"result": getattr(import_module(module), name)(*args, **kwargs)}
+    except BaseException:
+        told = {"error": traceback.format_exc()}
+    _write(results, told)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _write(results: int, told: dict[str, Any]) -> None:
+    with os.fdopen(os.dup(results), "wb") as file:
+        file.write(json.dumps(told).encode() + b"\n")
 
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
-    main(*sys.argv[1:])
+    main()

@@ -113,19 +113,23 @@ def add_old_flows(apps: Any, numbers: range) -> None:
         for name in sorted(digests)
     ]
     model["FlowBody"].objects.bulk_create(bodies, ignore_conflicts=True)
+    flows, sides, steps = [], [], []
     for number in numbers:
-        started_at = SINCE + timedelta(seconds=number)
-        flow = model["Flow"].objects.create(
+        flow = model["Flow"](
             id=f"flow-{number:04}",
             state="done",
-            started_at=started_at,
+            started_at=SINCE + timedelta(seconds=number),
             path="/",
             hooks_changed=["inject_auth"],
         )
+        flows.append(flow)
         for name in sides_of_old(number):
-            model["FlowSide"].objects.create(flow=flow, **side_fields(number, name))
+            sides.append(model["FlowSide"](flow=flow, **side_fields(number, name)))
         for seq in (1, 0) if number % 10 != 1 else ():
-            model["HookTrace"].objects.create(flow=flow, **step_fields(number, seq))
+            steps.append(model["HookTrace"](flow=flow, **step_fields(number, seq)))
+    model["Flow"].objects.bulk_create(flows)
+    model["FlowSide"].objects.bulk_create(sides)
+    model["HookTrace"].objects.bulk_create(steps)
 
 
 def check(numbers: range) -> None:
