@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,27 @@ def texts(directory: Path, sql: str) -> set[str]:
         return {text for (text, *_) in database.execute(sql)}
 
 
-def test_the_console_loads_no_client_that_it_never_uses(tmp_path: Path) -> None:
-    loaded = report(tmp_path, Role.CONSOLE)["loaded"]
+@dataclass(frozen=True)
+class Made:
+    """Two config directories, each with a database that one process made, and what it said."""
+
+    light: Path
+    by_command: dict[str, Any]
+    full: Path
+    by_console: dict[str, Any]
+    found: dict[Role, dict[str, Any]]
+    """What light processes say that find the database; the first rows of a new one take more."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    light, full = tmp_path_factory.mktemp("light"), tmp_path_factory.mktemp("full")
+    by_command, by_console = report(light, Role.CLI), report(full, Role.CONSOLE)
+    found = {role: report(light, role) for role in (Role.RECORDER, Role.CLI)}
+    return Made(light, by_command, full, by_console, found)
+
+
+def test_the_console_loads_no_client_that_it_never_uses(made: Made) -> None:
     for name in (
         "psycopg",
         "redis",
@@ -79,31 +99,28 @@ def test_the_console_loads_no_client_that_it_never_uses(tmp_path: Path) -> None:
         "celery",
         "twisted",
     ):
-        assert name not in loaded, name
+        assert name not in made.by_console["loaded"], name
 
 
 @pytest.mark.parametrize("role", [Role.RECORDER, Role.CLI])
-def test_a_light_process_loads_no_pages(tmp_path: Path, role: str) -> None:
-    # The first rows of a new database take more.
-    assert report(tmp_path, role)["created"]
-    found = report(tmp_path, role)
+def test_a_light_process_loads_no_pages(made: Made, role: Role) -> None:
     for name in (*PAGES_ONLY, *WHERE_ASKED_FOR):
-        assert name not in found["loaded"], name
-    assert found["unresolved"] == []
+        assert name not in made.found[role]["loaded"], name
+    assert made.found[role]["unresolved"] == []
 
 
-def test_a_light_process_makes_every_table(tmp_path: Path) -> None:
-    assert report(tmp_path / "light", "cli")["created"]
-    assert report(tmp_path / "all", "console")["created"]
+def test_a_light_process_makes_every_table(made: Made) -> None:
+    assert made.by_command["created"]
+    assert made.by_console["created"]
     for sql in (
         "SELECT name FROM sqlite_master WHERE type = 'table'",
         "SELECT app_label || model FROM django_content_type",
         "SELECT codename FROM auth_permission",
         "SELECT app || name FROM django_migrations",
     ):
-        made = texts(tmp_path / "light", sql)
-        assert made and made == texts(tmp_path / "all", sql), sql
-    assert not report(tmp_path / "light", "recorder")["created"]
+        names = texts(made.light, sql)
+        assert names and names == texts(made.full, sql), sql
+    assert not made.found[Role.RECORDER]["created"]
 
 
 def test_the_migrating_process_has_every_application_with_tables() -> None:

@@ -55,9 +55,11 @@ class Life:
         return bool(self._site.children(self._main) - {self.pid})
 
 
-def kill_again_and_again(main: str, load: Load, works: Callable[[], object]) -> None:
-    """Kill the process with this main, KILLS times, each time that its successor works."""
-    for _ in range(KILLS):
+def kill_again_and_again(
+    main: str, load: Load, works: Callable[[], object], kills: int = KILLS
+) -> None:
+    """Kill the process with this main so many times, each time that its successor works."""
+    for _ in range(kills):
         load.go_on(BETWEEN)
         life = Life(load.site, main)
         # What is acknowledged in this instant must be kept already.
@@ -67,10 +69,10 @@ def kill_again_and_again(main: str, load: Load, works: Callable[[], object]) -> 
     load.go_on(BETWEEN)
 
 
-def report(name: str, load: Load, site: Interceptor) -> None:
+def report(name: str, load: Load, site: Interceptor, kills: int = KILLS) -> None:
     lost = losses(site, load)
     print(
-        f"{name}: {KILLS} kills, {len(load.acknowledged)} acknowledged, {len(load.broken)} broken; "
+        f"{name}: {kills} kills, {len(load.acknowledged)} acknowledged, {len(load.broken)} broken; "
         f"missing {len(lost.missing)}, failed {len(lost.failed)}, twice {len(lost.twice)}, "
         f"without bodies {len(lost.bodiless)}, counted wrongly {counted_wrongly(site)}"
     )
@@ -95,10 +97,12 @@ def test_kills_of_the_recorder(site: Interceptor) -> None:
 
 
 def test_kills_of_the_console(site: Interceptor) -> None:
+    # No request passes through it: the second kill meets a successor, a third one nothing new.
+    kills = (KILLS + 1) // 2
     with Load(site, "console-killed") as load:
-        kill_again_and_again("console_main", load, lambda: answers(site.console_url))
+        kill_again_and_again("console_main", load, lambda: answers(site.console_url), kills)
     assert load.broken == []
-    report("console", load, site)
+    report("console", load, site, kills)
 
 
 def is_recorded(load: Load) -> bool:

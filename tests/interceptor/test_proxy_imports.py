@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,8 @@ TERMINAL = [
 ]
 
 
-def loaded(modules: tuple[str, ...]) -> set[str]:
+@cache
+def loaded(modules: tuple[str, ...]) -> frozenset[str]:
     """Return the top-level packages that a fresh process has loaded after importing these."""
     program = (
         "import importlib, json, sys\n"
@@ -65,7 +67,7 @@ def loaded(modules: tuple[str, ...]) -> set[str]:
         cwd=ROOT,
         text=True,
     )
-    return {name.split(".")[0] for name in json.loads(process.stdout)}
+    return frozenset(name.split(".")[0] for name in json.loads(process.stdout))
 
 
 def test_a_proxy_loads_nothing_of_the_recorder_and_the_console() -> None:
