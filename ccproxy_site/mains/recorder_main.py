@@ -95,7 +95,9 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
         stock=stock,
         flow_lines=options.flow_lines,
     )
-    recorder.prepare(is_first=not options.again)
+    # It loads hooks and prices.
+    with importing():
+        recorder.prepare(is_first=not options.again)
     return recorder
 
 

@@ -13,7 +13,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from flows.compare.diff import JsonChange
-from flows.console.tabs import default_tab
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.models import Flow, FlowLink
@@ -141,6 +140,9 @@ def live_tab(flow: Flow) -> str:
     """Return the tab on which a running flow grows; "" when it has ended."""
     if flow.state != Flow.State.LIVE:
         return ""
+    # Imported by the first page: Django loads these filters at each start.
+    from flows.console.tabs import default_tab
+
     return default_tab(flow)
 
 

@@ -6,13 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interceptor.pipeline.perplexity_account import RemembersThreads, UploadsElsewhere
 from interceptor.pipeline.provider_clients import ProviderClients
 from providers.auth.resolve import Credential
 from providers.base.errors import RefuseRequest
-from providers.perplexity.address_guard import GuardedBackend
 from providers.perplexity.attachments import read_all
 from providers.perplexity.site_calls import Site
 from providers.perplexity.threads import ThreadIds
@@ -20,6 +19,9 @@ from providers.perplexity.upload_job import UploadJob
 from providers.perplexity.uploads import Progress, upload_all
 from providers.provider_conf import ProviderConf
 from providers.wire.perplexity.ask_conf import UploadConf
+
+if TYPE_CHECKING:
+    from providers.perplexity.address_guard import GuardedBackend
 
 logger = logging.getLogger(__name__)
 

@@ -8,14 +8,16 @@ import binascii
 import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, unquote_to_bytes, urljoin, urlsplit
 
 from providers.base.errors import RefuseRequest
 from providers.base.http_client import httpx
-from providers.perplexity.address_guard import GuardedBackend, GuardedTransport
 from providers.wire.core.ir import JsonObject
 from providers.wire.perplexity.ask_conf import UploadConf
+
+if TYPE_CHECKING:
+    from providers.perplexity.address_guard import GuardedBackend
 
 MAX_REDIRECTS: Final = 3
 _UNKNOWN: Final = "application/octet-stream"
@@ -130,7 +132,7 @@ async def read_all(
         if source.startswith("data:"):
             found.append(await asyncio.to_thread(of_data_uri, source, limits.max_file_bytes))
         else:
-            found.append(await download(source, limits, backend or GuardedBackend()))
+            found.append(await download(source, limits, backend))
     for attachment in found:
         if not attachment.data:
             raise RefuseRequest(f"The file {attachment.name} is empty.")
@@ -162,17 +164,22 @@ def of_data_uri(uri: str, max_bytes: int) -> Attachment:
     return Attachment(f"image{mimetypes.guess_extension(media_type) or ''}", media_type, data)
 
 
-async def download(url: str, limits: UploadConf, backend: GuardedBackend) -> Attachment:
+async def download(
+    url: str, limits: UploadConf, backend: GuardedBackend | None = None
+) -> Attachment:
     """Return the file at an address; at most three redirects are followed, each checked.
 
     Raises:
         RefuseRequest: it must not or cannot be read, or is too large.
     """
+    # Imported by the first download: every process that checks hooks would load httpcore.
+    from providers.perplexity.address_guard import GuardedBackend, GuardedTransport
+
     try:
         async with (
             asyncio.timeout(limits.fetch_timeout_s),
             httpx.AsyncClient(
-                transport=GuardedTransport(backend),
+                transport=GuardedTransport(backend or GuardedBackend()),
                 trust_env=False,
                 timeout=None,
                 headers={"accept": "image/*,*/*", "accept-encoding": "identity"},

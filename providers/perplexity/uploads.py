@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from providers.base.errors import RefuseRequest
 from providers.base.http_client import httpx
 from providers.base.loopback import is_loopback
-from providers.perplexity.address_guard import GuardedBackend, GuardedTransport, is_public
 from providers.perplexity.attachments import Attachment
 from providers.perplexity.site_calls import Call, Site, SiteFailed
 from providers.wire.perplexity.ask_conf import API_VERSION, UploadConf
 from providers.wire.perplexity.page_headers import fetch_headers
+
+if TYPE_CHECKING:
+    from providers.perplexity.address_guard import GuardedTransport
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ async def upload_all(
     """
     slots = await _slots(site, files)
     progress(0, len(files))
-    transport = GuardedTransport(_bucket_guard(site))
+    transport = _bucket_guard(site)
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:
         for number, (slot, file) in enumerate(zip(slots, files, strict=True), 1):
             await _store(client, site, slot, file, limits.upload_timeout_s)
@@ -95,11 +97,15 @@ def _slot(results: Any, key: str) -> Slot:
         raise SiteFailed("Perplexity gave no address for an upload.", status_code=502) from None
 
 
-def _bucket_guard(site: Site) -> GuardedBackend:
-    """Return the guard of the bucket: on the internet, or on this machine as its site is."""
+def _bucket_guard(site: Site) -> GuardedTransport:
+    """Return the way to the bucket: on the internet, or on this machine as its site is."""
+    # Imported by the first upload: every process that checks hooks would load httpcore.
+    from providers.perplexity.address_guard import GuardedBackend, GuardedTransport, is_public
+
     if is_loopback(site.conf.host):
-        return GuardedBackend(lambda address: address.is_loopback or is_public(address))
-    return GuardedBackend()
+        backend = GuardedBackend(lambda address: address.is_loopback or is_public(address))
+        return GuardedTransport(backend)
+    return GuardedTransport(GuardedBackend())
 
 
 async def _store(

@@ -40,6 +40,7 @@ TERMINAL = [
     "click",
     "curl_cffi",
     "glom",
+    "httpcore",
     "markdown_it",
     "nh3",
     "pdb",

@@ -15,9 +15,10 @@ import pytest
 
 from tests.environment import ROOT
 
-# All imports of a main, also those in its functions; a console opens its listener as well.
+# All imports of a main, also those in its functions. A recorder checks hooks as well, a console opens
+# its listener.
 _PROGRAM = """
-import ast, asyncio, importlib, json, sys
+import ast, asyncio, importlib, json, pkgutil, sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,10 +39,15 @@ async def listen():
 
 if main.endswith("console_main"):
     asyncio.run(listen())
+else:
+    import interceptor.hooks
+
+    for module in pkgutil.iter_modules(interceptor.hooks.__path__, "interceptor.hooks."):
+        importlib.import_module(module.name)
 print(json.dumps([*sys.modules]))
 """
 _NOWHERE = (
-    "aioquic", "celery", "curl_cffi", "fastmcp", "genai_prices", "grpc", "h2", "jq", "mitmproxy",
+    "aioquic", "celery", "curl_cffi", "fastmcp", "genai_prices", "grpc", "h2", "httpcore", "jq", "mitmproxy",
     "OpenSSL", "opentelemetry", "psycopg", "pydantic.v1", "pygments", "pyparsing", "redis",
     "requests", "rich", "service_identity", "wsproto",
     # Schemas of the sections of a configuration file that the database holds.
@@ -51,7 +57,10 @@ _RECORDER = (
     "channels.routing", "daphne", "django.contrib.admin", "django_filters", "drf_spectacular",
     "markdown_it", "rest_framework", "twisted", "unfold", "whitenoise",
 )  # fmt: skip
-_CONSOLE = ("_nvx_utf8validator", "flows.lineage.link_thread", "flows.writer.thread", "pycparser")
+_CONSOLE = (
+    "_nvx_utf8validator", "flows.console.tabs", "flows.lineage.link_thread", "flows.writer.thread",
+    "markdown_it", "pycparser",
+)  # fmt: skip
 
 
 def loaded(main: str, directory: Path) -> set[str]:
