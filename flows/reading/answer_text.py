@@ -38,19 +38,10 @@ from providers.base.names import (
 )
 from providers.wire.core.base import StreamDecoder
 from providers.wire.core.formats import provider_codec
-from providers.wire.core.ir import (
-    Block,
-    BlockStart,
-    Delta,
-    Event,
-    Failure,
-    Foreign,
-    Text,
-    Thinking,
-    ToolCall,
-)
+from providers.wire.core.ir import Block, Failure, Foreign, Text, Thinking, ToolCall
 from providers.wire.core.jsonio import dumps
 from providers.wire.core.sse import SseEvent, SseParser
+from providers.wire.core.stream_event import BlockStart, Delta, Event
 from providers.wire.response_reading import UNFORESEEN
 
 _SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"error:", b"\xef\xbb\xbf")

@@ -22,22 +22,18 @@ from providers.wire.answer_form import BLANK, is_json
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
 from providers.wire.core.formats import client_codec, provider_codec
 from providers.wire.core.ir import (
-    End,
-    Event,
     Failure,
     Finish,
     JsonObject,
     Loss,
     Losses,
-    Ping,
     Request,
     Response,
-    Start,
     Tool,
     Usage,
-    UsageUpdate,
 )
 from providers.wire.core.sse import MAX_EVENT_BYTES, SseParser
+from providers.wire.core.stream_event import End, Event, Ping, Start, UsageUpdate
 from providers.wire.failure_translation import translate_error
 from providers.wire.failures.reported_failure import (
     ReportedFailure,

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from providers.base.names import ANTHROPIC_MESSAGES
+from providers.wire.anthropic_messages.block_encode import encode_block, text_block, thinking_blocks
 from providers.wire.core.base import TargetInfo
 from providers.wire.core.ir import (
-    Block,
-    Citation,
     JsonObject,
     Losses,
-    Media,
     Request,
-    Text,
     Thinking,
     Tool,
     ToolCall,
@@ -22,13 +18,11 @@ from providers.wire.core.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
 from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.rules.reasoning import to_anthropic
 from providers.wire.rules.schema import for_anthropic_output, function_schema
 
-_IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 UNKNOWN_MODEL_TOKENS: Final = 8192
 """The output limit for models that no row names; the smallest one among current models."""
 
@@ -88,7 +82,7 @@ def _max_tokens(request: Request, target: TargetInfo, facts: ModelFacts) -> int:
 
 
 def _system(request: Request) -> list[JsonObject]:
-    blocks = [_text(block) for block in request.system if block.text.strip()]
+    blocks = [text_block(block) for block in request.system if block.text.strip()]
     if request.output is not None and request.output.kind == "json":
         request.losses.add(
             "response_format", "Anthropic has no JSON mode; the system prompt asks for JSON."
@@ -161,140 +155,6 @@ def _strip_prefill(messages: list[JsonObject], losses: Losses) -> None:
             "messages",
             "White space at the end of the assistant's last message is refused and was cut.",
         )
-
-
-def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
-    """Encode a block as content blocks: usually one, none if the format cannot express it."""
-    if isinstance(block, Text):
-        # A letter at the end spares the look at a long text.
-        if block.text[-1:].strip() or block.text.strip():
-            return [_text(block)]
-        if block.text:
-            losses.add("messages", "Text of nothing but white space is refused and was dropped.")
-        return []
-    if isinstance(block, ToolCall):
-        return [_tool_use(block, losses)]
-    if isinstance(block, ToolResult):
-        return [_tool_result(block, losses)]
-    if isinstance(block, Thinking):
-        return _thinking(block)
-    if isinstance(block, Media):
-        return _media(block, losses)
-    if block.vendor == ANTHROPIC_MESSAGES:
-        return [block.raw]
-    losses.add("messages", f"Anthropic has no {block.kind}.")
-    return []
-
-
-def _text(block: Text) -> JsonObject:
-    body: JsonObject = {"type": "text", "text": block.text}
-    if block.cache:
-        body["cache_control"] = block.cache
-    # Other vendors' citations have no form that Anthropic accepts in a request.
-    if block.citations and (citations := _own_citations(block.citations)):
-        body["citations"] = citations
-    return {**body, **block.extras} if block.extras else body
-
-
-def _own_citations(citations: Sequence[Citation]) -> list[JsonObject]:
-    own = [citation.raw for citation in citations if citation.vendor == ANTHROPIC_MESSAGES]
-    return [raw for raw in own if raw]
-
-
-def _tool_use(block: ToolCall, losses: Losses) -> JsonObject:
-    arguments: Any = block.arguments
-    if isinstance(arguments, str):
-        try:
-            arguments = loads(arguments) if arguments.strip() else {}
-        except (ValueError, RecursionError):
-            arguments = {"_raw": arguments}
-            losses.add("tool calls", "Arguments that are no JSON are sent under the key _raw.")
-        if not isinstance(arguments, dict):
-            arguments = {"value": arguments}
-            losses.add("tool calls", "Arguments that are no object are sent under the key value.")
-    body: JsonObject = {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
-    if block.cache:
-        body["cache_control"] = block.cache
-    return {**body, **block.extras} if block.extras else body
-
-
-def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
-    body: JsonObject = {"type": "tool_result", "tool_use_id": block.call_id}
-    content: list[JsonObject] = []
-    if len(block.content) == 1 and (text := _bare_text(block.content[0])):
-        body["content"] = text
-    else:
-        for inner in block.content:
-            content += encode_block(inner, losses)
-    if content:
-        body["content"] = content
-        # A single text without citations or cache marks is sent as a plain string.
-        only = content[0]
-        if len(content) == 1 and len(only) == 2 and "text" in only:
-            body["content"] = only["text"]
-    if block.is_error is not None:
-        body["is_error"] = block.is_error
-    if block.cache:
-        body["cache_control"] = block.cache
-    return {**body, **block.extras} if block.extras else body
-
-
-def _bare_text(block: Block) -> str | None:
-    """Return a text that has nothing beside it, as the result of nearly every tool."""
-    if type(block) is not Text or block.citations or block.cache or block.extras:
-        return None
-    return block.text if block.text.strip() else None
-
-
-def _thinking(block: Thinking) -> list[JsonObject]:
-    if block.raw is not None and block.vendor == ANTHROPIC_MESSAGES:
-        return [block.raw]
-    # Anthropic checks the signature and refuses reasoning without one:
-    # https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#preserving-thinking-blocks
-    if block.vendor != ANTHROPIC_MESSAGES or not block.signature:
-        return []
-    if block.redacted:
-        return [{"type": "redacted_thinking", "data": block.signature}]
-    return [{"type": "thinking", "thinking": block.text, "signature": block.signature}]
-
-
-def _media(block: Media, losses: Losses) -> list[JsonObject]:
-    source = _source(block, losses)
-    if source is None:
-        return []
-    kind = "image" if block.kind == "image" else "document"
-    body: JsonObject = {"type": kind, "source": source}
-    if block.title and kind == "document":
-        body["title"] = block.title
-    if block.cache:
-        body["cache_control"] = block.cache
-    return [{**body, **block.extras} if block.extras else body]
-
-
-def _source(block: Media, losses: Losses) -> JsonObject | None:
-    media_type = (block.media_type or "").split(";")[0].strip().lower()
-    if block.kind in ("audio", "video"):
-        losses.add("messages", f"Anthropic takes no {block.kind}; it was dropped.")
-        return None
-    if block.text is not None:
-        return {"type": "text", "media_type": "text/plain", "data": block.text}
-    if block.file_id is not None:
-        return {"type": "file", "file_id": block.file_id}
-    if block.url is not None and (block.kind == "image" or media_type in ("", "application/pdf")):
-        return {"type": "url", "url": block.url}
-    if block.kind == "image" and media_type not in _IMAGE_TYPES:
-        losses.add(
-            "messages",
-            f"Anthropic takes no image of type {media_type or 'unknown'}; it was dropped.",
-        )
-        return None
-    if block.kind == "document" and media_type != "application/pdf":
-        losses.add(
-            "messages",
-            f"Anthropic takes no document of type {media_type or 'unknown'}; it was dropped.",
-        )
-        return None
-    return {"type": "base64", "media_type": media_type, "data": block.data or ""}
 
 
 def _put_tools(body: JsonObject, request: Request) -> None:
@@ -399,7 +259,7 @@ def _call_without_thinking(turns: list[Turn]) -> bool:
         if turn.role == "assistant":
             has_call = any(isinstance(block, ToolCall) for block in turn.blocks)
             thoughts = [block for block in turn.blocks if isinstance(block, Thinking)]
-            return has_call and not any(_thinking(block) for block in thoughts)
+            return has_call and not any(thinking_blocks(block) for block in thoughts)
         # A user's own message ends the tool loop, and with it the duty to return thinking.
         if turn.role == "user" and not any(isinstance(block, ToolResult) for block in turn.blocks):
             return False

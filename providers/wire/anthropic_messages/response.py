@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import ANTHROPIC_MESSAGES
+from providers.wire.anthropic_messages.block_encode import encode_block
 from providers.wire.anthropic_messages.request_decode import decode_blocks
-from providers.wire.anthropic_messages.request_encode import encode_block
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.ir import (
     Block,

@@ -26,30 +26,32 @@ from providers.wire.core.base import AnswerContext
 from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.ir import (
     Block,
+    Failure,
+    Finish,
+    Foreign,
+    JsonObject,
+    Losses,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+    merged_usage,
+)
+from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.shape import a_string, an_object
+from providers.wire.core.sse import SseEvent
+from providers.wire.core.stream_event import (
     BlockStart,
     BlockStop,
     CitationDelta,
     Delta,
     End,
     Event,
-    Failure,
-    Finish,
-    Foreign,
-    JsonObject,
-    Losses,
     Ping,
     SignatureDelta,
     Start,
-    Text,
-    Thinking,
-    ToolCall,
-    Usage,
     UsageUpdate,
-    merged_usage,
 )
-from providers.wire.core.jsonio import dumps, loads
-from providers.wire.core.shape import a_string, an_object
-from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
 from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.rules.replay import sealed_thinking

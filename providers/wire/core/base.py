@@ -8,16 +8,9 @@ from typing import Any, Literal, Protocol
 
 from providers.base.names import WireFormatName
 from providers.wire.core.event_json import Watch
-from providers.wire.core.ir import (
-    Event,
-    Failure,
-    JsonObject,
-    Losses,
-    Request,
-    Response,
-    Tool,
-)
+from providers.wire.core.ir import Failure, JsonObject, Losses, Request, Response, Tool
 from providers.wire.core.sse import SseEvent
+from providers.wire.core.stream_event import Event
 from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.facts.table import FactTable, built_in
 

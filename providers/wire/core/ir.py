@@ -1,4 +1,4 @@
-"""Neutral types between the wire formats: requests, responses, events, usage, losses.
+"""Neutral types between the wire formats: requests, responses, usage, losses.
 
 Decoders write them, encoders read them; no vendor's field names appear. Two things keep a vendor's
 own form and only go back to that vendor: `Foreign` blocks and tools, and `extras`, the fields that
@@ -345,93 +345,6 @@ class Response:
     extras: JsonObject = field(default_factory=dict)
     losses: Losses = field(default_factory=Losses)
     notes: JsonObject = field(default_factory=dict)
-
-
-# -------------------------------------------------------------------------------------------------
-# stream events Blocks come strictly one after the other: BlockStart, deltas, BlockStop, then the
-# next BlockStart.
-
-
-@dataclass(slots=True)
-class Start:
-    """The response begins."""
-
-    id: str | None = None
-    model: str | None = None
-    created: int | None = None
-    usage: Usage | None = None
-
-
-@dataclass(slots=True)
-class BlockStart:
-    """A block begins. Its text or arguments follow as deltas, all other fields are complete."""
-
-    block: Block
-
-
-@dataclass(slots=True)
-class Delta:
-    """Next part of the open block: text, reasoning text, or JSON text of a call's arguments."""
-
-    text: str
-    logprobs: list[JsonObject] | None = None
-
-
-@dataclass(slots=True)
-class SignatureDelta:
-    """Signature of the open block."""
-
-    signature: str
-    vendor: WireFormatName
-
-
-@dataclass(slots=True)
-class CitationDelta:
-    """Citation of the open text block."""
-
-    citation: Citation
-
-
-@dataclass(slots=True)
-class BlockStop:
-    """The open block is complete."""
-
-
-@dataclass(slots=True)
-class UsageUpdate:
-    """Usage so far. Later updates replace the fields they know."""
-
-    usage: Usage
-
-
-@dataclass(slots=True)
-class Ping:
-    """The provider is alive."""
-
-
-@dataclass(slots=True)
-class End:
-    """The response is complete, and ended for this reason.
-
-    `notes` are further top-level fields for the client, whatever its format is.
-    """
-
-    finish: Finish
-    notes: JsonObject = field(default_factory=dict)
-
-
-Event = (
-    Start
-    | BlockStart
-    | Delta
-    | SignatureDelta
-    | CitationDelta
-    | BlockStop
-    | UsageUpdate
-    | Ping
-    | End
-    | Failure
-)
 
 
 def merged_usage(old: Usage | None, new: Usage) -> Usage:

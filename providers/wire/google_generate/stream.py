@@ -17,50 +17,54 @@ from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.google_keys import camel
 from providers.wire.core.ir import (
     Block,
-    BlockStart,
-    BlockStop,
     Citation,
-    CitationDelta,
-    Delta,
-    End,
-    Event,
     Failure,
     Finish,
     Foreign,
     JsonObject,
     Losses,
-    SignatureDelta,
-    Start,
     Text,
     Thinking,
     ToolCall,
     Usage,
-    UsageUpdate,
     merged_usage,
 )
 from providers.wire.core.jsonio import dumps
 from providers.wire.core.shape import an_object, objects
 from providers.wire.core.sse import SseEvent
+from providers.wire.core.stream_event import (
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Delta,
+    End,
+    Event,
+    SignatureDelta,
+    Start,
+    UsageUpdate,
+)
 from providers.wire.errors import error_body
 from providers.wire.failures.reported_failure import failure_of_event
+from providers.wire.google_generate.grounding import (
+    LOST_SOURCES,
+    decode_grounding,
+    encode_grounding,
+    encode_logprobs,
+    search_of,
+)
 from providers.wire.google_generate.partial_args import PartialArguments
 from providers.wire.google_generate.request_decode import decode_call, decode_part
 from providers.wire.google_generate.response import (
-    LOST_SOURCES,
     blocked,
     decode_finish,
-    decode_grounding,
     decode_usage,
     encode_answer_block,
     encode_finish,
-    encode_grounding,
-    encode_logprobs,
     envelope,
     failed_call,
     new_call_id,
     parsed_arguments,
     refused,
-    search_of,
     unwrapped,
 )
 from providers.wire.rules.events import whole

@@ -10,9 +10,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from providers.wire.core.ir import Block, Delta, Event, JsonObject, Losses, ToolCall
+from providers.wire.core.ir import Block, JsonObject, Losses, ToolCall
 from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import count
+from providers.wire.core.stream_event import Delta, Event
 from providers.wire.rules.json_end import JsonEnd
 from providers.wire.rules.sequence import Sequencer
 

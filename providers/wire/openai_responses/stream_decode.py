@@ -14,22 +14,24 @@ from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.ir import (
     Block,
     Citation,
+    Failure,
+    JsonObject,
+    Losses,
+    Text,
+    Thinking,
+    ToolCall,
+)
+from providers.wire.core.shape import a_string, an_object, count, maybe_string, objects
+from providers.wire.core.sse import SseEvent
+from providers.wire.core.stream_event import (
     CitationDelta,
     Delta,
     End,
     Event,
-    Failure,
-    JsonObject,
-    Losses,
     SignatureDelta,
     Start,
-    Text,
-    Thinking,
-    ToolCall,
     UsageUpdate,
 )
-from providers.wire.core.shape import a_string, an_object, count, maybe_string, objects
-from providers.wire.core.sse import SseEvent
 from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.openai_responses.request_decode import decode_annotation, decode_part
 from providers.wire.openai_responses.response import (

@@ -10,25 +10,27 @@ from providers.base.names import OPENAI_RESPONSES
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.ir import (
     Block,
+    Failure,
+    Foreign,
+    JsonObject,
+    Losses,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+)
+from providers.wire.core.jsonio import dumps
+from providers.wire.core.stream_event import (
     BlockStart,
     BlockStop,
     CitationDelta,
     Delta,
     End,
     Event,
-    Failure,
-    Foreign,
-    JsonObject,
-    Losses,
     SignatureDelta,
     Start,
-    Text,
-    Thinking,
-    ToolCall,
-    Usage,
     UsageUpdate,
 )
-from providers.wire.core.jsonio import dumps
 from providers.wire.errors import error_event
 from providers.wire.openai_responses.response import (
     call_item,

@@ -11,22 +11,17 @@ from typing import Any, Final
 
 from providers.base.errors import BadUpstreamStream
 from providers.wire.core.event_json import Watch, event_bodies
-from providers.wire.core.ir import (
+from providers.wire.core.ir import Failure, Finish, JsonObject, Losses, Text, Thinking
+from providers.wire.core.sse import SseEvent
+from providers.wire.core.stream_event import (
     BlockStart,
     BlockStop,
     CitationDelta,
     Delta,
     End,
     Event,
-    Failure,
-    Finish,
-    JsonObject,
-    Losses,
     Start,
-    Text,
-    Thinking,
 )
-from providers.wire.core.sse import SseEvent
 from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.perplexity.answer_patches import AnswerPatches
 from providers.wire.perplexity.plan_text import PlanText

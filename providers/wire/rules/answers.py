@@ -21,13 +21,7 @@ from providers.base.names import (
 )
 from providers.wire.core.ir import (
     Block,
-    BlockStart,
-    BlockStop,
     Citation,
-    CitationDelta,
-    Delta,
-    End,
-    Event,
     Failure,
     Finish,
     Foreign,
@@ -35,16 +29,24 @@ from providers.wire.core.ir import (
     Losses,
     Media,
     Response,
-    SignatureDelta,
-    Start,
     Text,
     Thinking,
     Tool,
     ToolCall,
     Usage,
-    UsageUpdate,
 )
 from providers.wire.core.jsonio import dumps_text, loads
+from providers.wire.core.stream_event import (
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Delta,
+    End,
+    Event,
+    SignatureDelta,
+    Start,
+    UsageUpdate,
+)
 from providers.wire.rules.call_ids import own_id
 from providers.wire.rules.replay import STORE, carry_in_id, made_at, pack_thoughts, text_key
 from providers.wire.tools.own_items import own_item

@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from providers.base.names import WireFormatName
-from providers.wire.core.ir import (
-    Block,
+from providers.wire.core.ir import Block, Failure, Response, Text, Thinking, ToolCall, merged_usage
+from providers.wire.core.jsonio import dumps_text
+from providers.wire.core.stream_event import (
     BlockStart,
     BlockStop,
     CitationDelta,
     Delta,
     End,
     Event,
-    Failure,
-    Response,
     SignatureDelta,
     Start,
-    Text,
-    Thinking,
-    ToolCall,
     UsageUpdate,
-    merged_usage,
 )
-from providers.wire.core.jsonio import dumps_text
 
 
 def whole(block: Block) -> list[Event]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from providers.wire.core.ir import Block, BlockStart, BlockStop, Event
+from providers.wire.core.ir import Block
+from providers.wire.core.stream_event import BlockStart, BlockStop, Event
 
 
 @dataclass(slots=True)

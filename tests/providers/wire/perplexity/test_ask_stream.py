@@ -9,18 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.wire.core.ir import (
-    BlockStart,
-    CitationDelta,
-    Delta,
-    End,
-    Event,
-    Failure,
-    Start,
-    Text,
-    Thinking,
-)
+from providers.wire.core.ir import Failure, Text, Thinking
 from providers.wire.core.sse import SseParser
+from providers.wire.core.stream_event import BlockStart, CitationDelta, Delta, End, Event, Start
 from providers.wire.perplexity.stream import PerplexityStreamDecoder
 from providers.wire.rules.events import Collector
 
