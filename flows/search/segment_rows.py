@@ -39,10 +39,11 @@ def build_segment(size: int = SEGMENT_FLOWS) -> bool:
 
     The trigrams are found outside of the transaction, with pauses for the writer's thread.
     """
-    waiting = FlowText.objects.filter(segment__isnull=True).order_by("flow__started_at")
-    ids = list(waiting.values_list("pk", flat=True)[:size])
-    if len(ids) < size:
+    waiting = FlowText.objects.filter(segment__isnull=True)
+    if waiting.count() < size:
         return False
+    oldest = waiting.order_by("flow__started_at")
+    ids = list(oldest.values_list("pk", flat=True)[:size])
     postings = Postings()
     positions: dict[str, int] = {}
     for start in range(0, size, _READ_FLOWS):

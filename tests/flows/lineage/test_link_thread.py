@@ -10,7 +10,8 @@ from django.db import OperationalError
 from flows.lineage import link_thread
 from flows.lineage.link_thread import LinkThread
 from flows.lineage.linker import Linker, pending
-from flows.models import FlowLink
+from flows.models import FlowLink, FlowText
+from flows.search.indexer import waiting
 from tests.flows.lineage.synthetic import untouched
 from tests.flows.lineage.test_linker import record
 from tests.flows.records import eventually
@@ -44,7 +45,10 @@ def test_flows_are_linked_once_the_writer_rests_and_the_database_works() -> None
             busy = False
             thread._has_news.set()
             eventually(lambda: FlowLink.objects.count() == total)
+            # What a flow adds is known once it is linked.
+            eventually(lambda: not waiting().exists())
         finally:
             thread.close(5)
     assert not pending().exists()
+    assert FlowText.objects.count() == total
     assert not thread._thread.is_alive()

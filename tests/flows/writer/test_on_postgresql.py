@@ -19,6 +19,7 @@ FILES = (
     "queries/test_filters.py",
     "reading/test_token_usage.py",
     "reading/test_search_text.py",
+    "search/test_search.py",
     "test_parts_migration.py",
     "imports/test_importer.py",
 )
