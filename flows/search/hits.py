@@ -11,7 +11,7 @@ from flows.search.folding import folded, marked_span
 from flows.search.stored_parts import unpack_parts
 from flows.search.wanted_words import Wanted
 
-_BEFORE_CHARS: Final = 60
+_BEFORE_CHARS: Final = 30
 _AFTER_CHARS: Final = 120
 
 

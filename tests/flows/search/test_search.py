@@ -31,7 +31,7 @@ from tests.flows.records import side
 
 pytestmark = pytest.mark.django_db
 SECRET = "Ünïque-Zeichenkette"
-OTHER_TEXTS = "000\n001\n002\n003\npost\nmodel: m\n200"
+OTHER_TEXTS = "0000\n0001\n0010\n0011\n0020\n0021\npost\n/v1/messages\nmodel: m\nc: d\nmessage"
 """Texts that the flows of the property have besides."""
 
 
@@ -333,30 +333,51 @@ words = st.text(
 ).filter(lambda text: text.strip() == text and len(text.split()) == 1)
 
 
+def turns(number: int, asked: str, said: str, result: str) -> None:
+    """Store a session of two flows: a question with its response, and a tool's result to it."""
+    name = f"{number:03}"
+    call = {"type": "tool_use", "id": f"{name}0", "name": "B", "input": {"c": "d"}}
+    content = [{"type": "text", "text": said}, call]
+    first = [{"role": "user", "content": asked}]
+    back = {"type": "tool_result", "tool_use_id": f"{name}0", "content": result}
+    more = [{"role": "assistant", "content": content}, {"role": "user", "content": [back]}]
+    records = []
+    for index_, messages in enumerate((first, [*first, *more])):
+        request = json.dumps({"model": "m", "messages": messages}).encode()
+        answer = json.dumps({"type": "message", "content": content if index_ == 0 else []})
+        sides = (side("client", request), side("upstream", answer.encode(), status_code=200))
+        made = flow_record(f"{name}{index_}", sides=sides)
+        started = made.started_at + 10 * number + index_
+        records.append(
+            replace(made, session_id=name, host="", path="/v1/messages", started_at=started)
+        )
+    store(records)
+
+
 @settings(max_examples=12, deadline=None)
-@given(texts=st.lists(words, min_size=2, max_size=4), data=st.data())
-def test_any_part_of_a_text_is_found_and_only_where_it_stands(
-    texts: list[str], data: st.DataObject
+@given(texts=st.lists(st.tuples(words, words, words), min_size=1, max_size=3), data=st.data())
+def test_any_part_of_a_conversation_is_found_and_only_where_it_is_new(
+    texts: list[tuple[str, str, str]], data: st.DataObject
 ) -> None:
     cleared()
-    both = [(text, text[::-1]) for text in texts]
-    for number, (asked, said) in enumerate(both):
-        message(asked, f"{number:03}", answer=said, session_id=f"{number:03}", host="", path="/")
+    holders: list[tuple[str, str]] = []
+    for number, (asked, said, result) in enumerate(texts):
+        turns(number, asked, said, result)
+        holders += [(f"{number:03}0", asked), (f"{number:03}0", said)]
+        if result not in (asked, said):
+            holders.append((f"{number:03}1", result))
     index()
-    # One of them stays without a segment.
-    build_segment(len(texts) - 1)
-    text = data.draw(st.sampled_from(both))[data.draw(st.integers(0, 1))]
+    # Some of them stay without a segment.
+    build_segment(2 * len(texts) - 1)
+    _, text = data.draw(st.sampled_from(holders))
     start = data.draw(st.integers(0, len(text) - 3))
     part = text[start : data.draw(st.integers(start + 3, len(text)))]
     wanted = data.draw(st.sampled_from([part.upper(), part.lower(), part]))
     # Some letters fold to none, or are spaces in upper case.
     if len(wanted.split()) != 1 or wanted.strip() != wanted:
         return
-    holding = []
-    for number, sides in enumerate(both):
-        if any(folded(wanted) in folded(side) for side in sides):
-            holding.append(f"{number:03}")
-    found = search(wanted)
+    holding = {flow_id for flow_id, each in holders if folded(wanted) in folded(each)}
+    found = set(search(wanted))
+    assert holding <= found
     if folded(wanted) not in OTHER_TEXTS:
         assert found == holding
-    assert set(holding) <= set(found)
