@@ -99,13 +99,15 @@ class LinkThread:
         return has_worked
 
     def _step(self) -> int:
-        """Do what is due first; return how many flows or segments it was."""
-        # What a flow adds is known once it is linked.
-        count = self._linker.link_pending(BATCH_FLOWS) or self._indexer.index_pending(BATCH_FLOWS)
+        """Do a little of each work; return how many flows or segments it was."""
+        # What a flow adds is known once it is linked. Not all links first: after an upgrade there
+        # are many, and a search reads the flows without a segment one by one.
+        count = self._linker.link_pending(BATCH_FLOWS)
+        count += self._indexer.index_pending(BATCH_FLOWS)
+        count += build_segment()
         if count:
             return count
         if time.monotonic() >= self._dissolve_at:
             self._dissolve_at = time.monotonic() + _DISSOLVE_EVERY_S
-            if dissolve_segments():
-                return 1
-        return int(build_segment())
+            return dissolve_segments()
+        return 0

@@ -42,8 +42,8 @@ def build_segment(size: int = SEGMENT_FLOWS) -> bool:
     waiting = FlowText.objects.filter(segment__isnull=True)
     if waiting.count() < size:
         return False
-    oldest = waiting.order_by("flow__started_at")
-    ids = list(oldest.values_list("pk", flat=True)[:size])
+    # Without an order the database returns them as they were indexed, and sorts nothing.
+    ids = list(waiting.values_list("pk", flat=True)[:size])
     postings = Postings()
     positions: dict[str, int] = {}
     for start in range(0, size, _READ_FLOWS):
