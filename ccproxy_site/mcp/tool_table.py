@@ -60,6 +60,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(session_tools.list_conversations),
     Tool(session_tools.session_summary),
     Tool(session_tools.usage),
+    Tool(export_tools.export_session),
     Tool(export_tools.dump_har),
     Tool(export_tools.diff_flows),
     Tool(export_tools.compare_flow),

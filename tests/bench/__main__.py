@@ -25,6 +25,7 @@ from tests.bench import (
     flows,
     interpreter,
     jail,
+    mcp,
     memory,
     requests,
     rest,
@@ -53,6 +54,7 @@ SECTIONS: dict[str, Section] = {
     "transport": transport,
     "shape": shape,
     "telemetry": telemetry,
+    "mcp": mcp,
     "flows": flows,
 }
 WHEN_NAMED = {"flows"}

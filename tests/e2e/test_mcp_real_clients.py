@@ -1,4 +1,4 @@
-"""The MCP client of Claude Code calls our tools, as a scripted model tells it to.
+"""MCP clients of Claude Code and Codex call our tools, as a scripted model tells them to.
 
     CCPROXY_TEST_REAL_CLIENTS=1 pytest tests/e2e/test_mcp_real_clients.py
 
@@ -20,7 +20,7 @@ import pytest
 from tests.e2e.conftest import config_for
 from tests.e2e.process import Interceptor, wait_until
 from tests.e2e.process import running as run
-from tests.e2e.real_clients import CLIENT_TIMEOUT_S, MARKS, environment
+from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, environment
 from tests.e2e.test_mcp import call
 from tests.fakes.upstream import Script, Seen, Upstream, sse
 
@@ -41,7 +41,7 @@ def running(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         def listed() -> Any:
             return asyncio.run(call(url, token, TOOL))["flows"]
 
-        # The server's first call loads it, for which a program would not wait.
+        # The server's first call loads it, for which the programs would not wait.
         wait_until(listed, "the flow is listed")
         yield interceptor
 
@@ -73,6 +73,38 @@ def anthropic_model(seen: Seen) -> Script:
         event("message_delta", delta={"stop_reason": reason}, usage=usage),
         event("message_stop"),
     )
+
+
+def responses_model(seen: Seen) -> Script:
+    """Does the same as a model of OpenAI's Responses, which speaks no websockets."""
+    if seen.method == "GET":
+        return Script(426)
+    body = seen.json
+    item: dict[str, Any] = {"type": "message", "id": "m", "role": "assistant"}
+    item["content"] = [{"type": "output_text", "text": SAID, "annotations": []}]
+    if b"function_call_output" not in seen.body:
+        call = {"type": "function_call", "id": "f", "call_id": "call_1", "arguments": "{}"}
+        item = call | offered_tool(body)
+    response = {"id": "resp_1", "object": "response", "status": "in_progress", "output": []}
+    usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    ended = response | {"status": "completed", "output": [item], "usage": usage}
+    return sse(
+        event("response.created", response=response),
+        event("response.output_item.added", output_index=0, item=item),
+        event("response.output_item.done", output_index=0, item=item),
+        event("response.completed", response=ended),
+    )
+
+
+def offered_tool(body: dict[str, Any]) -> dict[str, str]:
+    """The name by which the client offers the tool: its own, or within a namespace."""
+    for tool in body.get("tools", ()):
+        if tool.get("name", "").endswith(TOOL):
+            return {"name": tool["name"]}
+        for inner in tool.get("tools", ()):
+            if inner.get("name", "").endswith(TOOL):
+                return {"name": inner["name"], "namespace": tool["name"]}
+    raise AssertionError(f"not offered: {json.dumps(body.get('tools'))[:2000]}")
 
 
 def ask(command: list[str], home: Path, **more: str) -> str:
@@ -129,3 +161,36 @@ def test_claude_code(
     ]
     assert results, [tool["name"] for tool in upstream.last.json.get("tools", ())]
     assert "wanted=1" in json.dumps(results[0])
+
+
+def test_codex(programs: Path, running: Interceptor, upstream: Upstream, tmp_path: Path) -> None:
+    upstream.scripts["/v1/responses"] = responses_model
+    token = (running.config_dir / "mcp_token").read_text()
+    server = "mcp_servers.ccproxy"
+    settings = [
+        *CODEX_SETTINGS,
+        f'openai_base_url="{running.url}/v1"',
+        f'{server}.url="http://127.0.0.1:{running.mcp_port}/mcp"',
+        f'{server}.bearer_token_env_var="CCPROXY_MCP_TOKEN"',
+        # Else it asks its model before the server has listed its tools.
+        f"{server}.required=true",
+        f"{server}.startup_timeout_sec=120",
+    ]
+    command = [str(programs / "codex"), "exec", "--skip-git-repo-check", "-m", "gpt-5.2"]
+    command += [word for value in settings for word in ("-c", value)]
+    said = ask(
+        [*command, "List the flows."],
+        tmp_path / "home",
+        CODEX_API_KEY="sk-ccproxy-up",
+        CCPROXY_MCP_TOKEN=token,
+    )
+    assert SAID in said
+    outputs = [
+        item
+        for seen in upstream.requests
+        if seen.method == "POST"
+        for item in seen.json["input"]
+        if item.get("type") == "function_call_output"
+    ]
+    assert outputs
+    assert "wanted=1" in json.dumps(outputs[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -15,11 +16,14 @@ from flows.bodies.complete_flow import load_flows
 from flows.compare.unified import body_lines, compare_neighbours, compare_sides
 from flows.display.units import plural
 from flows.export.har import har_text
+from flows.export.session_kinds import SESSION_KINDS, file_name, session_pieces
 from flows.queries.flow_set import FlowSetError, referred_ids, rows_of
+from flows.queries.sessions import session
 from providers.audit.log import audited
 
 MAX_FLOWS: Final = 20
 MAX_HAR_BYTES: Final = 32 * 1024 * 1024
+MAX_EXPORT_BYTES: Final = 32 * 1024 * 1024
 
 FlowIds = Annotated[
     list[str], Field(min_length=1, max_length=MAX_FLOWS, description="Ids of flows.")
@@ -55,6 +59,59 @@ class SidesReport:
     identical: bool
     diff: TextWindow
     """Addresses, headers and bodies: client → forwarded, provider → client."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExport:
+    """A part of a session's file, and how a person gets the complete one."""
+
+    session_id: str
+    requests: int
+    file_name: str
+    media_type: str
+    size_bytes: int
+    command: str
+    """Writes the file on the machine of ccproxy."""
+    part: TextWindow
+
+
+def export_session(
+    session_id: Annotated[str, Field(description="As list_flows shows it.")],
+    kind: Annotated[
+        Literal["markdown", "html", "jsonl"],
+        Field(
+            description=(
+                "markdown: the conversation, to be read here. html and jsonl are files for people"
+                " and for another ccproxy: have the command write them."
+            )
+        ),
+    ] = "markdown",
+    offset: Offset = None,
+    limit: Chars = DEFAULT_CHARS,
+) -> SessionExport:
+    """Export a session as one file, or a part of its text. Secrets are redacted."""
+    found = None if "\0" in session_id else session(session_id)
+    if found is None:
+        raise FlowSetError("No request of this session is stored.")
+    requests = found.totals["requests"]
+    name, suffix = file_name(found, kind), SESSION_KINDS[kind].suffix
+    command = f"ccproxy flows export {shlex.quote(found.id)} -o {name}"
+    text = bytearray()
+    who = current_caller().for_audit()
+    with audited("export", plural(requests, "flow"), by=who, detail=suffix):
+        for piece in session_pieces(kind, found):
+            text += piece
+            if len(text) > MAX_EXPORT_BYTES:
+                raise FlowSetError(f"The file is over 32 MB. Run: {command}")
+    return SessionExport(
+        session_id=found.id,
+        requests=requests,
+        file_name=name,
+        media_type=SESSION_KINDS[kind].media_type,
+        size_bytes=len(text),
+        command=command,
+        part=window(text.decode("utf-8", "replace"), offset, limit),
+    )
 
 
 def dump_har(flow_ids: FlowIds, offset: Offset = None, limit: Chars = DEFAULT_CHARS) -> HarPart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ READING: dict[str, dict[str, Any]] = {
     "list_conversations": {},
     "session_summary": {"session_id": BROKEN_SESSION},
     "usage": {"days": 30},
+    "export_session": {"session_id": BROKEN_SESSION},
     "dump_har": {"flow_ids": [IDS["chat"]]},
     "diff_flows": {"flow_ids": TURN_IDS},
     "compare_flow": {"flow_id": IDS["anthropic"]},
@@ -128,6 +130,42 @@ def test_a_session_is_summed_up(ask) -> None:
     assert found["left_out"] == 1
     listed = ask("list_conversations", session_id=BROKEN_SESSION)["conversations"]
     assert listed[0]["flow_ids"] == TURN_IDS[::-1]
+
+
+def test_a_session_is_exported_in_parts(tmp_path: Path, record: None) -> None:
+    exports = AuditEntry.objects.filter(action="export", outcome="done")
+    before = exports.count()
+
+    async def export(client: Client) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = [
+            {"limit": 200},
+            {"offset": 0, "limit": 60_000},
+            {"offset": 150, "limit": 60_000},
+            {"kind": "html", "limit": 100},
+            {"kind": "jsonl", "limit": 100},
+        ]
+        found = []
+        for part in parts:
+            values = {"session_id": BROKEN_SESSION, **part}
+            result = await client.call_tool("export_session", values)
+            assert not result.is_error, result.content
+            found.append(result.structured_content or {})
+        unknown = await client.call_tool("export_session", {"session_id": "unknown"})
+        assert "No request of this session" in str(unknown.content)
+        return found
+
+    first, complete, rest, page, lines = with_client(tmp_path, READ, export)
+    assert (first["requests"], first["media_type"]) == (3, "text/markdown; charset=utf-8")
+    assert first["part"]["complete"] is False
+    text = complete["part"]["text"]
+    assert (complete["part"]["complete"], complete["size_bytes"]) == (True, len(text.encode()))
+    assert rest["part"]["text"] == text[150:]
+    # The command is what the shell takes.
+    words = shlex.split(first["command"])
+    assert words == ["ccproxy", "flows", "export", BROKEN_SESSION, "-o", first["file_name"]]
+    assert page["part"]["text"].startswith("<!doctype html>")
+    assert lines["file_name"].endswith(".jsonl")
+    assert exports.count() - before == 5
 
 
 def test_a_context_is_broken_down(ask) -> None:
