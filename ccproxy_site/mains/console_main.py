@@ -7,14 +7,17 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ccproxy_site.mains.child_main import begin, follow, importing
 from ccproxy_site.supervise.control import Control, Message
 from providers.base.errors import CcproxyError, ConfigError
 
+NICENESS: Final = 5
+"""Lower priority than the proxies': a third of their share of a busy processor."""
 logger = logging.getLogger("ccproxy")
 
 
@@ -37,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = control.hear()
     if first is None or "serve" not in first.words:
         return 0
+    if sys.platform != "win32":
+        # Pages and agents' questions wait for the proxies, never the other way round.
+        os.nice(NICENESS)
     return asyncio.run(ConsoleProcess(control, first.words["serve"]).run())
 
 

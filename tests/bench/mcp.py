@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -13,8 +14,8 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from tests.bench import traffic
+from tests.bench.load import closed_loop, connected
 from tests.bench.result import OPTIONS, Figure
-from tests.bench.rounds import Load, Sample, event_ms, sample
 from tests.bench.servers import Target, ours, provider, warm_up
 from tests.environment import ROOT
 
@@ -28,9 +29,7 @@ _ALONE, _BESIDE = "alone", f"beside {CALLS} calls"
 def figures() -> Iterator[Figure]:
     """Forty seconds when quick, three minutes otherwise."""
     events, rounds = (100, 3) if OPTIONS.quick else (200, 9)
-    make = partial(traffic.streamed, events=events, every_ms=EVERY_MS)
-    load = Load(make, STREAMS, STREAMS)
-    samples: dict[str, list[Sample]] = {_ALONE: [], _BESIDE: []}
+    delays: dict[str, list[list[float]]] = {_ALONE: [], _BESIDE: []}
     answered = 0
     with (
         tempfile.TemporaryDirectory() as name,
@@ -40,26 +39,36 @@ def figures() -> Iterator[Figure]:
         warm_up(target)
         for number in range(rounds):
             for case in (_ALONE, _BESIDE) if number % 2 else (_BESIDE, _ALONE):
+                target.settle()
                 calls = _asking(target) if case == _BESIDE else contextlib.nullcontext([0])
                 with calls as number_of_calls:
-                    samples[case].append(sample(target, load))
+                    delays[case].append(asyncio.run(_delays_s(target, events)))
+                target.acknowledged += STREAMS
                 answered += number_of_calls[0]
-    yield from _shown(samples)
+    yield from _shown(delays)
     yield Figure("calls answered in a round", _BESIDE, answered / rounds, "")
 
 
-def _shown(samples: dict[str, list[Sample]]) -> Iterator[Figure]:
-    for case, found in samples.items():
-        yield Figure("delay of an event, p50", case, median(map(event_ms, found)), "ms")
-    for case, found in samples.items():
-        yield Figure("delay of an event, p99", case, median(map(_p99_ms, found)), "ms")
-    pairs = zip(samples[_BESIDE], samples[_ALONE], strict=True)
-    added_ms = median(_p99_ms(beside) - _p99_ms(alone) for beside, alone in pairs)
+async def _delays_s(target: Target, events: int) -> list[float]:
+    """Return the delay of each event of `STREAMS` streams at once."""
+    async with connected(target.port, STREAMS) as connections:
+        make = partial(traffic.streamed, target.port, events, EVERY_MS)
+        answers = await closed_loop(connections, traffic.times(STREAMS, make))
+    return [delay for answer in answers for delay in answer.event_delays]
+
+
+def _shown(delays: dict[str, list[list[float]]]) -> Iterator[Figure]:
+    for what, percent in (("p50", 50), ("p99", 99)):
+        for case, rounds in delays.items():
+            value_ms = median(_percentile_ms(each, percent) for each in rounds)
+            yield Figure(f"delay of an event, {what}", case, value_ms, "ms")
+    pairs = zip(delays[_BESIDE], delays[_ALONE], strict=True)
+    added_ms = median(_percentile_ms(one, 99) - _percentile_ms(two, 99) for one, two in pairs)
     yield Figure("added to the p99 of events", _BESIDE, added_ms, "ms", ADDED_P99_MS)
 
 
-def _p99_ms(found: Sample) -> float:
-    return quantiles(found.delays_s, n=100)[98] * 1e3
+def _percentile_ms(delays_s: list[float], percent: int) -> float:
+    return quantiles(delays_s, n=100)[percent - 1] * 1e3
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from google.genai import types as genai_types
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from ccproxy_site.mains.console_main import NICENESS
 from tests.calls import CCPROXY
 from tests.e2e.conftest import config_for
 from tests.e2e.process import Interceptor, wait_until
@@ -52,6 +53,14 @@ async def call(url: str, token: str, name: str, **values: Any) -> dict[str, Any]
         result = await client.call_tool(name, values)
     assert not result.is_error, result.content
     return result.structured_content or {}
+
+
+def test_questions_wait_for_the_proxies(running: Interceptor) -> None:
+    console, proxy = (
+        os.getpriority(os.PRIO_PROCESS, pid) for pid in (running.console_pid, min(running.proxies))
+    )
+    # 19 is the lowest priority that there is.
+    assert console == min(19, proxy + NICENESS)
 
 
 def test_it_is_reached_by_three_ways(running: Interceptor) -> None:

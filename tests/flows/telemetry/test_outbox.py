@@ -6,15 +6,19 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
+from flows.record import Side
 from flows.telemetry import tracing as tracing_module
+from flows.telemetry.finished_flow import FinishedFlow
+from flows.telemetry.flow_attributes import SpanConf
 from flows.telemetry.otlp_sender import SendError
 from flows.telemetry.outbox import Outbox
-from flows.telemetry.tracing import TracingConf, tracing_of
+from flows.telemetry.tracing import BATCH_BYTES, BATCH_FLOWS, Tracing, TracingConf, tracing_of
 from tests.fakes.otlp_collector import GrpcCollector
 from tests.flows.records import eventually
 from tests.flows.telemetry.model_calls import anthropic
@@ -191,4 +195,52 @@ def test_a_defect_in_a_span_is_one_line(
     assert tracing is not None
     for _ in range(3):
         assert written(anthropic(), tracing.finished).id
+    tracing.close(0.1)
     assert len([text for text in notices(caplog) if "No span could be made" in text]) == 1
+
+
+def test_spans_are_made_of_many_flows_at_once() -> None:
+    # Its thread never runs.
+    box = Outbox(ScriptedSender(), b"".join, shown="here", timeout_s=1.0)
+    tracing = Tracing(box, SpanConf())
+    is_written = False
+    known: set[str] = set()
+
+    def finished(flow: FinishedFlow) -> None:
+        def readable(side: Side) -> bytes:
+            # The writer's own caches are not for another thread.
+            assert not is_written or side in known
+            known.add(side)
+            return flow.readable(side)
+
+        tracing.finished(flow._replace(readable=readable))
+
+    for _ in range(BATCH_FLOWS - 1):
+        written(anthropic(), finished)
+    assert box.stats().waiting == 0
+    written(anthropic(), finished)
+    assert box.stats().waiting == 4 * BATCH_FLOWS
+    written(anthropic(), finished)
+    is_written = True
+    tracing.close(0.1)
+    assert box.stats().dropped == 4 * (BATCH_FLOWS + 1)
+
+
+def test_large_bodies_do_not_wait() -> None:
+    box = Outbox(ScriptedSender(), b"".join, shown="here", timeout_s=1.0)
+    tracing = Tracing(box, SpanConf())
+    large = anthropic()
+    body = b"{}" + b" " * (BATCH_BYTES // 2)
+    written(
+        replace(large, sides=tuple(replace(s, body=body) for s in large.sides)), tracing.finished
+    )
+    assert box.stats().waiting == 4
+
+
+def test_a_flow_alone_is_sent_when_it_is_due() -> None:
+    sender = ScriptedSender()
+    with outbox(sender) as box:
+        tracing = Tracing(box, SpanConf())
+        for number in range(1, 4):
+            written(anthropic(), tracing.finished)
+            eventually(lambda number=number: box.stats().sent == 4 * number)
