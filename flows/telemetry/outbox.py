@@ -30,6 +30,10 @@ FIRST_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 30.0
 
 
+def _nothing() -> None:
+    """Put no further spans."""
+
+
 class _Entry(NamedTuple):
     """Spans of one flow, encoded one behind the other."""
 
@@ -79,9 +83,20 @@ class Outbox:
         self._changed = Condition()
         self._waiting = self._bytes = self._sending = self._sent = self._dropped = 0
         self._problem = ""
-        self._is_closed = False
+        self._is_closed = self._is_expecting = False
+        self._fill: Callable[[], None] = _nothing
         self._give_up_at = float("inf")
         self._thread = Thread(target=self._run, name="telemetry", daemon=True)
+
+    def fill_by(self, fill: Callable[[], None]) -> None:
+        """Set what puts further spans, called on the sending thread when spans are due."""
+        self._fill = fill
+
+    def expect(self) -> None:
+        """Take notice that `fill` has spans, which are due after the usual moment."""
+        with self._changed:
+            self._is_expecting = True
+            self._changed.notify()
 
     def start(self) -> None:
         """Start the thread."""
@@ -168,12 +183,21 @@ class Outbox:
 
     def _wait_for_spans(self) -> bool:
         """Wait for a batch, or for the first span and then a moment; False at the end."""
-        with self._changed:
-            while not self._entries and not self._is_closed:
-                self._changed.wait()
-            if not self._is_closed and not self._is_batch():
-                self._changed.wait_for(lambda: self._is_closed or self._is_batch(), self._window_s)
-            return bool(self._entries) and time.monotonic() < self._give_up_at
+        while True:
+            with self._changed:
+                while not self._entries and not self._is_closed and not self._is_expecting:
+                    self._changed.wait()
+                if not self._is_closed and not self._is_batch():
+                    self._changed.wait_for(
+                        lambda: self._is_closed or self._is_batch(), self._window_s
+                    )
+                was_expecting, self._is_expecting = self._is_expecting, False
+            if was_expecting:
+                self._fill()
+            with self._changed:
+                # A flow that is not sampled has no span.
+                if self._entries or self._is_closed:
+                    return bool(self._entries) and time.monotonic() < self._give_up_at
 
     def _next_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []
