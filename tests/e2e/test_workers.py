@@ -129,6 +129,8 @@ def test_an_edit_reaches_both(site: Interceptor, upstream: Upstream) -> None:
 def test_a_killed_worker_is_replaced_and_its_flow_ends(
     site: Interceptor, upstream: Upstream
 ) -> None:
+    # A request of the test before would be taken for the one that is killed.
+    wait_until(lambda: not site.flows("state = 'live'"), "earlier flows have ended")
     gate = threading.Event()
     upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
     before = site.proxies
