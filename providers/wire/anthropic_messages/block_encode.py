@@ -51,6 +51,8 @@ def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
 def text_block(block: Text) -> JsonObject:
     """Encode a text with its cache mark and Anthropic's own citations."""
     body: JsonObject = {"type": "text", "text": block.text}
+    if block.cache is block.extras is None and not block.citations:
+        return body
     if block.cache:
         body["cache_control"] = block.cache
     # Other vendors' citations have no form that Anthropic accepts in a request.

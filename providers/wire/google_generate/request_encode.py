@@ -74,11 +74,14 @@ def wrapped(body: JsonObject, target: TargetInfo, model: str) -> JsonObject:
     return {**drop_none(head), "request": inner}
 
 
-def _is_plain(block: Block) -> bool:
-    """Return whether a block is a text alone."""
-    if type(block) is not Text:
-        return False
-    return bool(block.text) and block.signature is None and block.extras is None
+def _plain_text(turn: Turn) -> str | None:
+    """Return the text of a turn that is nothing else, as most turns of a long history are."""
+    if len(turn.blocks) != 1 or turn.role == "system":
+        return None
+    block = turn.blocks[0]
+    if type(block) is not Text or block.signature is not None or block.extras is not None:
+        return None
+    return block.text or None
 
 
 class _Contents:
@@ -95,7 +98,11 @@ class _Contents:
     def encode(self) -> list[JsonObject]:
         contents: list[JsonObject] = []
         for turn in self._request.turns:
-            role, parts = self._turn(turn)
+            if (text := _plain_text(turn)) is not None:
+                role = "model" if turn.role == "assistant" else "user"
+                parts: list[JsonObject] = [{"text": text}]
+            else:
+                role, parts = self._turn(turn)
             # Google refuses contents without parts and parts with an empty text.
             if not parts:
                 if role == "model" or not turn.blocks:
@@ -108,11 +115,6 @@ class _Contents:
         return contents or [{"role": "user", "parts": [{"text": " "}]}]
 
     def _turn(self, turn: Turn) -> tuple[str, list[JsonObject]]:
-        blocks = turn.blocks
-        # Most turns of a long history are one text.
-        if len(blocks) == 1 and _is_plain(blocks[0]) and turn.role != "system":
-            role = "model" if turn.role == "assistant" else "user"
-            return role, [{"text": blocks[0].text}]  # type: ignore[union-attr]
         parts: list[JsonObject] = []
         if turn.role == "assistant":
             for block in turn.blocks:

@@ -88,14 +88,15 @@ def walk(items: list[Any], node: Node, found: dict[str, None], any_case: bool) -
 
     Their paths are equal, so nothing is composed here.
     """
+    by_type = node.by_type
     for item in items:
         if type(item) is not dict:
             continue
         level = node
-        if node.by_type:
+        if by_type:
             # A type of none of these levels is a block or a tool that is kept or lost as a whole.
-            named = item.get("type")
-            picked = node.by_type.get(named if type(named) is str else "")
+            named = item.get("type", "")
+            picked = by_type.get(named if type(named) is str else "")
             if picked is None:
                 continue
             level = picked

@@ -160,8 +160,11 @@ def _read_messages(request: Request, messages: list[JsonObject]) -> None:
     """Read messages. Leading system messages are the system prompt; later ones keep their index."""
     function_ids: dict[str, str] = {}
     for index, message in enumerate(messages):
-        path = f"messages[{index}]"
         role = message.get("role")
+        if role == "user" and (text := _only_content(message)) is not None:
+            request.turns.append(Turn("user", [Text(text)]))
+            continue
+        path = f"messages[{index}]"
         if role in ("system", "developer"):
             texts = [
                 block for block in _content(message.get("content"), path) if isinstance(block, Text)
@@ -179,6 +182,12 @@ def _read_messages(request: Request, messages: list[JsonObject]) -> None:
             request.turns.append(Turn("user", [_result(message, path, function_ids)]))
         else:
             raise MalformedBody(f"{path}.role {str(role)[:40]!r} is not known.")
+
+
+def _only_content(message: JsonObject) -> str | None:
+    """Return the text of a message that has nothing else, as most messages of users."""
+    content = message.get("content")
+    return content if len(message) == 2 and isinstance(content, str) else None
 
 
 def _append(request: Request, role: Role, blocks: list[Block], message: JsonObject) -> None:

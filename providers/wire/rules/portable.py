@@ -79,12 +79,17 @@ def make_portable(
     Raises `UnsupportedByTarget` for what must not be dropped silently.
     """
     label = format_label(dst)
-    kinds = _kinds_of(request.turns)
+    # The assistant's text may have a signature that waits for Google.
+    signs_texts = dst == GOOGLE_GENERATE and not STORE.is_empty
+    # Most turns of a long history are one text, of which nothing is to be changed.
+    rich = [turn for turn in request.turns if not _is_text_alone(turn, signs_texts)]
+    kinds = _kinds_of(rich)
     _refuse_state(request, label, kinds)
     settle_server_tools(request, dst, server_tools)
     _drop_extras(request, dst, label)
     if request.source == OPENAI_RESPONSES and Foreign in kinds:
         unpack_items(request)
+        rich = [turn for turn in request.turns if not _is_text_alone(turn, signs_texts)]
     for tool in request.tools:
         if tool.custom and keep_custom:
             keep_free_form(tool)
@@ -98,10 +103,6 @@ def make_portable(
     for tool in request.tools:
         tool.extras = None
     request.free_form = frozenset(tool.name for tool in request.tools if tool.free_form)
-    # Most turns of a long history are one text, of which nothing is to be changed.
-    # The assistant's text may have a signature that waits for Google.
-    signs_texts = dst == GOOGLE_GENERATE and not STORE.is_empty
-    rich = [turn for turn in request.turns if not _is_text_alone(turn, signs_texts)]
     if request.source in NO_SIGNED_THINKING:
         for turn in rich:
             kept = _restore_thinking(turn)
