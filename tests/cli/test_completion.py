@@ -29,7 +29,7 @@ def test_every_subcommand_s_help_is_complete():
     """A subcommand without a help, and a command without its options, would show here."""
     words = {each.path: each for each in all_words()}
     assert set(words[""].subcommands) == set(COMMANDS)
-    options = ("--help", "--number", "--filter", "--jq", "--json", "--follow")
+    options = ("--help", "--number", "--search", "--filter", "--jq", "--json", "--follow")
     assert words["flows list"].options == options
     assert "dump" in words["flows"].subcommands
     assert words["completion"].subcommands.keys() == set(SHELLS)
