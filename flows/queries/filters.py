@@ -93,8 +93,8 @@ class FlowFilter(django_filters.FilterSet):
         label="Until", field_name="started_at", lookup_expr="lt"
     )
 
-    is_paged = False
-    """The newest flows are enough that a search finds, from the `cursor` on."""
+    enough: int | None = None
+    """Number of hits of a search that is enough, the newest from the `cursor` on; None for all."""
 
     class Meta:
         model = Flow
@@ -108,7 +108,7 @@ class FlowFilter(django_filters.FilterSet):
             flows = flows.exclude(method=LOOKUP)
         # jq and another order need them all.
         needs_all = self.data.get("jq") or self.data.get("sort")
-        limit = PAGE_HITS if self.is_paged and not needs_all else None
+        limit = None if needs_all else self.enough
         among = flows
         if limit:
             among = older_than(flows, parse_cursor(str(self.data.get("cursor") or "")))
@@ -194,7 +194,7 @@ class FlowFilter(django_filters.FilterSet):
 class PagedFlowFilter(FlowFilter):
     """The filters for one page of flows, newest first."""
 
-    is_paged = True
+    enough = PAGE_HITS
 
 
 BOUNDS: Final = tuple(name for name in FlowFilter.base_filters if "_min" in name or "_max" in name)

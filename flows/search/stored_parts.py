@@ -24,3 +24,8 @@ def unpack_parts(stored: bytes | memoryview) -> list[Part]:
     if not stored:
         return []
     return [Part(*values) for values in orjson.loads(decompress(bytes(stored), _MAX_BYTES))]
+
+
+def plain_parts(stored: bytes | memoryview) -> str:
+    """Return the JSON of the parts that were stored."""
+    return decompress(bytes(stored), _MAX_BYTES).decode() if stored else ""

@@ -30,6 +30,7 @@ from tests.bench import (
     requests,
     rest,
     retry,
+    search,
     shape,
     soak,
     streams,
@@ -56,8 +57,9 @@ SECTIONS: dict[str, Section] = {
     "telemetry": telemetry,
     "mcp": mcp,
     "flows": flows,
+    "search": search,
 }
-WHEN_NAMED = {"flows"}
+WHEN_NAMED = {"flows", "search"}
 """Sections that take long: they run only when they are asked for."""
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import REAL_KEY
-from tests.e2e.process import Interceptor, running
+from tests.e2e.process import Interceptor, running, wait_until
 from tests.fakes.upstream import Upstream
 
 LANDED = Path(__file__).parent / "landed"
@@ -59,4 +59,5 @@ def test_a_database_of_a_landed_version(name: str, upstream: Upstream, tmp_path:
             assert b'"model"' in sides["client"]["body"] or "models" in flow["path"]
             assert sides["delivered"]["body"]
             assert site.traces(flow["id"])
+        wait_until(lambda: all(flow["searched"] for flow in site.flows()), "flows are indexed")
     assert ("mended the database" in site.log) == (name in BROKEN), site.log

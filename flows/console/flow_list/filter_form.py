@@ -15,7 +15,7 @@ from django.utils.timezone import is_aware
 from flows.display.safe_text import printable
 from flows.models import Flow
 from flows.queries.filters import BOUNDS, STATUS_CHOICES, FlowFilter
-from flows.queries.selectors import Facets, facets
+from flows.queries.selectors import PAGE_ROWS, Facets, facets
 
 Choices = Iterable[tuple[str, Any]]
 
@@ -162,7 +162,7 @@ def _search_box() -> forms.Widget:
 class FlowListFilter(FlowFilter):
     """The filters of the list with the console's form."""
 
-    is_paged = True
+    enough = PAGE_ROWS + 1
 
     class Meta(FlowFilter.Meta):
         form = FlowFilterForm

@@ -154,7 +154,7 @@ def test_other_filters_and_pages_apply_to_what_is_found() -> None:
     with (
         patch.object(finder, "AT_ONCE", 2),
         patch.object(finder, "_READ_FLOWS", 2),
-        patch("flows.queries.filters.PAGE_HITS", 3),
+        patch.object(PagedFlowFilter, "enough", 3),
     ):
         given_ = {"q": "common", "provider": "odd"}
         flows = PagedFlowFilter(given_, queryset=Flow.objects.order_by("-started_at", "-id")).qs
