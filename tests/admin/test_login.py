@@ -210,3 +210,7 @@ def test_the_command_says_when_there_is_no_console(capsys):
     captured = capsys.readouterr()
     assert captured.out.startswith("http://127.0.0.1:8083/login/")
     assert "ccproxy start" in captured.err
+
+
+def test_the_password_page_names_the_command_that_makes_a_link(client: Client) -> None:
+    assert "<code>ccproxy login</code>" in client.get("/admin/login/").content.decode()
