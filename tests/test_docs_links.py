@@ -138,6 +138,14 @@ def test_pictures_are_used_small_and_described() -> None:
     assert [_name(path) for path, words in shown.items() if len(words) < 20] == []
 
 
+@pytest.mark.parametrize("folder", ["console", "guides"])
+def test_every_screen_and_every_guide_has_a_picture(folder: str) -> None:
+    pages = sorted((DOCS / folder).glob("*.md"))
+    assert len(pages) > 5
+    bare = [page.name for page in pages if not any(link.picture for link in links(_text(page)))]
+    assert bare == []
+
+
 @pytest.mark.parametrize(
     ("page", "before", "after"),
     [

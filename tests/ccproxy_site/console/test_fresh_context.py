@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
 from ccproxy_site.console.fresh_context import FreshContext, LateDisconnect
+from tests.patience import PATIENCE_S
 
 LEFT_OVER: ContextVar[str] = ContextVar("left_over", default="nothing")
 
@@ -105,3 +108,31 @@ def test_a_body_that_is_cut_ends_the_request_at_once() -> None:
 
     asyncio.run(serve())
     assert heard == ["http.request", "http.disconnect"]
+
+
+def test_a_request_that_is_given_up_does_not_stop_the_loop() -> None:
+    """A thread waits for the loop while Django ends the request, as when a client leaves."""
+    began, over = asyncio.Event(), asyncio.Event()
+
+    async def view() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(0.01)
+        finally:
+            over.set()
+
+    async def application(*_: Any) -> None:
+        async with ThreadSensitiveContext():  # type: ignore[no-untyped-call]
+            task = asyncio.create_task(sync_to_async(async_to_sync(view))())
+            await began.wait()
+            task.cancel()
+
+    async def main() -> None:
+        await FreshContext(application)({}, None, None)
+        await over.wait()
+
+    # A thread of its own, because a loop that stands still could not end the test.
+    runner = threading.Thread(target=asyncio.run, args=[main()], daemon=True)
+    runner.start()
+    runner.join(PATIENCE_S)
+    assert not runner.is_alive(), "the loop stands still"
