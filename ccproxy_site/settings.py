@@ -110,6 +110,7 @@ LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/flows/"
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["ccproxy_site.formats"]
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True

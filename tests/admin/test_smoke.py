@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.authtoken.models import Token
 
+from providers.audit.log import Caller, record_audit
 from providers.models import Provider
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -65,3 +66,15 @@ def test_somebody_without_rights_sees_nothing(client: Client, django_user_model)
     client.force_login(django_user_model.objects.create_user("guest"))
     assert client.get("/admin/").status_code == 302
     assert client.get("/admin/providers/provider/").status_code == 302
+
+
+def test_an_empty_list_says_what_its_rows_are_for(browser: Client) -> None:
+    html = browser.get("/admin/providers/transformrule/").content.decode()
+    assert "Without rules, a request goes to the provider of its sentinel key." in html
+    assert "Nothing matches." in browser.get("/admin/providers/transformrule/?q=x").content.decode()
+
+
+def test_lists_write_moments_in_digits_with_their_zone(browser: Client) -> None:
+    record_audit("reveal", "provider anthropic", by=Caller("ada", "console", ""))
+    html = browser.get("/admin/providers/auditentry/").content.decode()
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", html)
