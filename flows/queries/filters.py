@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import django_filters
-from django.db.models import F, Q, QuerySet, TextField, Value
+from django.db.models import ExpressionWrapper, F, FloatField, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce, StrIndex
 
 from flows.bytes.database_text import database_json
@@ -70,12 +70,12 @@ class FlowFilter(django_filters.FilterSet):
     hook_ran = django_filters.CharFilter(label="Hook ran", method="by_hook_ran")
     lossy = django_filters.BooleanFilter(label="Translation lost something", field_name="is_lossy")
     header = django_filters.CharFilter(label="Header", method="by_header", max_length=_MAX_TEXT)
-    cost_min_usd = _bound("Cost from, $", "cost_usd", "gte", _MAX_USD)
-    cost_max_usd = _bound("Cost to, $", "cost_usd", "lte", _MAX_USD)
+    cost_min_usd = _bound("Cost from, $", "", "gte", _MAX_USD, method="by_amount")
+    cost_max_usd = _bound("Cost to, $", "", "lte", _MAX_USD, method="by_amount")
     tokens_min = _bound("Tokens from", "", "gte", _MAX_COUNT, method="by_tokens")
     tokens_max = _bound("Tokens to", "", "lte", _MAX_COUNT, method="by_tokens")
-    duration_min_ms = _bound("Took from, ms", "duration_ms", "gte", _MAX_COUNT)
-    duration_max_ms = _bound("Took to, ms", "duration_ms", "lte", _MAX_COUNT)
+    duration_min_ms = _bound("Took from, ms", "", "gte", _MAX_COUNT, method="by_amount")
+    duration_max_ms = _bound("Took to, ms", "", "lte", _MAX_COUNT, method="by_amount")
     pinned = django_filters.BooleanFilter(label="Pinned", field_name="pinned")
     source = django_filters.CharFilter(label="Source", field_name="source")
     run = django_filters.CharFilter(label="Captured command", field_name="run_label")
@@ -180,6 +180,17 @@ class FlowFilter(django_filters.FilterSet):
         """Keep flows with a header of any side, see `header_filter`."""
         del name
         return by_header(queryset, value)
+
+    def by_amount(self, queryset: QuerySet[Flow], name: str, value: Decimal) -> QuerySet[Flow]:
+        """Compare the cost or the duration, where it is known."""
+        kind, bound = name.split("_")[:2]
+        column = F("cost_usd") if kind == "cost" else F("duration_ms")
+        # As a sum, so that the list's own index is walked, which has these columns too. By the
+        # index of one of them, all that match would be sorted for a page.
+        plain = ExpressionWrapper(column + Value(0.0), output_field=FloatField())
+        amounts = queryset.alias(**{kind: plain})
+        lookup = "gte" if bound == "min" else "lte"
+        return amounts.filter(**{f"{kind}__{lookup}": float(value)})
 
     def by_tokens(self, queryset: QuerySet[Flow], name: str, value: Decimal) -> QuerySet[Flow]:
         """Compare input and output tokens together, where at least one of them is known."""
