@@ -48,8 +48,13 @@ def main(wanted: list[str]) -> None:
     django.setup()
     from playwright.sync_api import sync_playwright
 
+    # It has models, so Django has to be set up first.
+    from interceptor.management.commands.demo import price_agent
+
     with sync_playwright() as playwright, chromium(playwright) as browser, running(site):
         state = sign_in(browser, site)
+        # The recorder reads prices every ten seconds: before the first request, not amid them.
+        site.call(price_agent)
         done = site.manage("demo", "--down")
         assert done.returncode == 0, done.stdout + done.stderr
         _take_all(browser, site, state, wanted)
