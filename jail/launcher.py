@@ -17,6 +17,7 @@ from interceptor.config.files.directory import config_dir
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import ServerSettings
 from interceptor.operate.keylog import WG_KEYLOG
+from interceptor.operate.liveness import is_ccproxy
 from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.ca_bundle import write_bundle
 from jail.cell import Cell, Orders
@@ -176,7 +177,14 @@ def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
 def _leased(plan: Plan) -> tuple[Lease, socket]:
     options = plan.options
     label = options.label or Path(options.command[0]).name
-    return take_lease(plan.directory, label=label, command=options.command, egress=options.egress)
+    settings = plan.settings
+    return take_lease(
+        plan.directory,
+        label=label,
+        command=options.command,
+        egress=options.egress,
+        is_up=lambda: is_ccproxy(settings.host, settings.port),
+    )
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from providers.base.errors import ConfigError
 RUN_DIR = "run"
 SOCKET_NAME = "lease.sock"
 TIMEOUT_S = 10.0
+OPENING_S = 3.0
+"""A proxy answers on its port a moment before it opens this socket."""
+_POLL_S = 0.02
 MAX_LINE_BYTES = 256 * 1024
 _OTHER_VERSION = (
     "the proxy that runs is of another version than this command; start it again: ccproxy start"
@@ -45,7 +49,12 @@ class Lease:
 
 
 def take_lease(
-    directory: Path, *, label: str, command: Sequence[str], egress: Sequence[str] | None
+    directory: Path,
+    *,
+    label: str,
+    command: Sequence[str],
+    egress: Sequence[str] | None,
+    is_up: Callable[[], bool] = lambda: False,
 ) -> tuple[Lease, socket.socket]:
     """Ask for a server; keep the socket open for as long as it is needed.
 
@@ -54,6 +63,7 @@ def take_lease(
         label: the run's name in the console.
         command: what will run there.
         egress: the only hosts it may reach; None: any.
+        is_up: tells whether a proxy answers, so that the socket is worth waiting for.
 
     Raises:
         ConfigError: one sentence: nothing runs, or the request was refused.
@@ -63,7 +73,7 @@ def take_lease(
         "command": list(command),
         "egress": None if egress is None else list(egress),
     }
-    answer, connection = _ask(directory, asked)
+    answer, connection = _ask(directory, asked, is_up)
     try:
         lease = Lease(**{name: answer[name] for name in Lease.__dataclass_fields__})
     except (TypeError, KeyError):
@@ -72,17 +82,21 @@ def take_lease(
     return lease, connection
 
 
-def _ask(directory: Path, asked: dict[str, Any]) -> tuple[dict[str, Any], socket.socket]:
+def _ask(
+    directory: Path, asked: dict[str, Any], is_up: Callable[[], bool]
+) -> tuple[dict[str, Any], socket.socket]:
     """Send a request; return the proxy's answer and the connection.
 
     Raises:
         ConfigError: one sentence: nothing runs, or the request was refused.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(TIMEOUT_S)
-        with short_path(directory / RUN_DIR, SOCKET_NAME) as path:
-            connection.connect(path)
+        connection = _connected(directory, is_up)
+    except OSError:
+        raise ConfigError(
+            "nothing runs that could capture this command; start it with: ccproxy start"
+        ) from None
+    try:
         line = json.dumps({**asked, "pid": os.getpid(), "uid": os.getuid()})
         connection.sendall(line.encode("utf-8", "surrogateescape") + b"\n")
         answer = _parse(_read_line(connection))
@@ -92,13 +106,33 @@ def _ask(directory: Path, asked: dict[str, Any]) -> tuple[dict[str, Any], socket
         raise ConfigError("the proxy did not answer in time; see: ccproxy logs") from None
     except OSError:
         connection.close()
-        raise ConfigError(
-            "nothing runs that could capture this command; start it with: ccproxy start"
-        ) from None
+        raise ConfigError("the proxy ended while it was asked; see: ccproxy logs") from None
     except BaseException:
         connection.close()
         raise
     return answer, connection
+
+
+def _connected(directory: Path, is_up: Callable[[], bool]) -> socket.socket:
+    """Connect, and wait for the socket while a proxy is up that has not opened it yet.
+
+    Raises:
+        OSError: nothing serves this config directory.
+    """
+    deadline = time.monotonic() + OPENING_S
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(TIMEOUT_S)
+            with short_path(directory / RUN_DIR, SOCKET_NAME) as path:
+                connection.connect(path)
+        except OSError:
+            connection.close()
+            if time.monotonic() >= deadline or not is_up():
+                raise
+        else:
+            return connection
+        time.sleep(_POLL_S)
 
 
 def take_forward_lease(
@@ -123,7 +157,8 @@ def take_forward_lease(
         "command": list(command),
         "forward": {"hosts": list(hosts), "all": reads_all},
     }
-    answer, connection = _ask(directory, asked)
+    # Whoever asks for one has found or started the proxy.
+    answer, connection = _ask(directory, asked, lambda: True)
     try:
         return str(answer["forward_url"]), connection
     except KeyError:

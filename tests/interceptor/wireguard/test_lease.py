@@ -127,3 +127,20 @@ def test_limits(tmp_path: Path) -> None:
 def test_nothing_runs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="ccproxy start"):
         take_lease(tmp_path, label="a", command=["x"], egress=None)
+
+
+def test_a_proxy_that_is_up_opens_its_socket_a_moment_later(tmp_path: Path) -> None:
+    with running_proxy(snapshot(), config_dir=tmp_path):
+        path = tmp_path / "run/lease.sock"
+        path.rename(tmp_path / "run/aside.sock")
+        asked: list[int] = []
+
+        def is_up() -> bool:
+            asked.append(len(asked))
+            if len(asked) == 3:
+                (tmp_path / "run/aside.sock").rename(path)
+            return True
+
+        lease, connection = take_lease(tmp_path, label="a", command=["x"], egress=None, is_up=is_up)
+        assert lease.port and asked == [0, 1, 2]
+        connection.close()
