@@ -36,6 +36,7 @@ PROVIDER_NAME = "demo"
 BACKUP_NAME = "demo-backup"
 ACCOUNT_NAME = "demo-perplexity"
 PICK_UP_TIMEOUT_S = 10.0
+FIRST_HEARTBEAT_S = 3.0
 
 
 def _demo_provider() -> DemoProvider:
@@ -226,6 +227,7 @@ def running_addresses() -> _Addresses:
     """
     from interceptor.instances.health import running_interceptors
 
+    deadline_s = time.monotonic() + FIRST_HEARTBEAT_S
     found = [status.endpoints for status in running_interceptors()]
     server = load_server_settings(settings.CONFIG_DIR, os.environ)
     proxy_url = next((e["proxy_url"] for e in found if e.get("proxy_url")), server.proxy_url)
@@ -239,6 +241,10 @@ def running_addresses() -> _Addresses:
         raise CommandError(
             f"No proxy answers on {proxy_url}. Start one in another terminal: ccproxy start"
         ) from None
+    while not found and time.monotonic() < deadline_s:
+        # It answers a moment before the recorder writes down that it runs.
+        time.sleep(0.1)
+        found = [status.endpoints for status in running_interceptors()]
     if not found:
         raise CommandError(
             f"The proxy on {proxy_url} runs with another config directory or database than this"
