@@ -11,7 +11,7 @@ from typing import Final
 from django.db import DatabaseError, close_old_connections, connections
 
 from flows.lineage.linker import Linker
-from flows.search.indexer import Indexer
+from flows.search.indexer import Indexer, waiting
 from flows.search.segment_rows import build_segment, dissolve_segments
 
 BATCH_FLOWS: Final = 50
@@ -22,6 +22,14 @@ _LOOKS: Final = 5
 _REST_S: Final = 15.0
 """Other processes import flows without a word to this one."""
 _RETRY_S: Final = 5.0
+_INDEX_AFTER_S: Final = 1.0
+"""Pause of the traffic after which texts are indexed.
+
+It takes as long as the rest of the record of a small flow, so it waits for cores that are free.
+Until then a search reads the flow's own text.
+"""
+_MAX_WAITING: Final = 2000
+"""Flows that wait for an index at most, however busy the proxies are."""
 _DISSOLVE_EVERY_S: Final = 300.0
 """Longest time that trigrams of a deleted flow stay, while few are deleted."""
 logger = logging.getLogger(__name__)
@@ -39,6 +47,8 @@ class LinkThread:
         self._linker = Linker()
         self._indexer = Indexer()
         self._dissolve_at = 0.0
+        self._noticed_at = float("-inf")
+        self._waits_to_index = False
         self._has_news = Event()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="flow-links", daemon=True)
@@ -49,6 +59,7 @@ class LinkThread:
 
     def notice(self) -> None:
         """Take notice that a flow has ended, and will be written soon."""
+        self._noticed_at = time.monotonic()
         self._has_news.set()
 
     def close(self, timeout_s: float) -> None:
@@ -62,7 +73,7 @@ class LinkThread:
         try:
             while not self._stopped.is_set():
                 self._look()
-                self._has_news.wait(_REST_S)
+                self._has_news.wait(_INDEX_AFTER_S if self._waits_to_index else _REST_S)
                 self._has_news.clear()
         finally:
             connections.close_all()
@@ -103,6 +114,9 @@ class LinkThread:
         # What a flow adds is known once it is linked. Not all links first: after an upgrade there
         # are many, and a search reads the flows without a segment one by one.
         count = self._linker.link_pending(BATCH_FLOWS)
+        self._waits_to_index = not self._may_index()
+        if self._waits_to_index:
+            return count
         count += self._indexer.index_pending(BATCH_FLOWS)
         count += build_segment()
         if count:
@@ -111,3 +125,8 @@ class LinkThread:
             self._dissolve_at = time.monotonic() + _DISSOLVE_EVERY_S
             return dissolve_segments()
         return 0
+
+    def _may_index(self) -> bool:
+        """Return whether the traffic rests, or so many flows wait that it must not matter."""
+        has_traffic = time.monotonic() - self._noticed_at < _INDEX_AFTER_S
+        return not has_traffic or waiting()[_MAX_WAITING:].exists()

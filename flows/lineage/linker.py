@@ -7,7 +7,7 @@ fills old records after an upgrade in the same way, and goes on where it stopped
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import chain
 from typing import Any, Final, NamedTuple
@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flows.bodies.flow_groups import groups_of
 from flows.bodies.store import load_bodies
 from flows.bytes.database_text import storable_text
 from flows.lineage.first_difference import (
@@ -42,8 +43,6 @@ GUESSED_REACH: Final = timedelta(hours=6)
 RUN_GAP: Final = timedelta(minutes=30)
 RECENT: Final = timedelta(hours=1)
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
-_GROUP_BYTES: Final = 8 * 1024 * 1024
-"""Bodies of several flows that are loaded at once."""
 _SIDES: Final = ("client", "forwarded", "upstream", "delivered")
 _TEXT_CHARS: Final = {"path": 300, "author": 200}
 # Of sixty columns: making the others' values took as long as comparing small prompts.
@@ -120,7 +119,7 @@ class Linker:
     def link(self, flows: Sequence[Flow]) -> int:
         """Link flows, the oldest first; return their number."""
         links: list[FlowLink] = []
-        for group in _groups(flow for flow in flows if _is_comparable(flow)):
+        for group in groups_of(flow for flow in flows if _is_comparable(flow)):
             links += filter(None, self._link_group(group))
         ids = [flow.pk for flow in flows]
         with transaction.atomic():
@@ -273,21 +272,6 @@ def prompt_bytes(body: Any) -> int:
 def _is_comparable(flow: Flow) -> bool:
     # Turns of a websocket are compared where they are shown.
     return not flow.is_websocket and is_model_call(flow)
-
-
-def _groups(flows: Iterable[Flow]) -> Iterator[list[Flow]]:
-    """Split flows into groups whose bodies fit into memory together; a large one is alone."""
-    group: list[Flow] = []
-    held_bytes = 0
-    for flow in flows:
-        size_bytes = flow.request_size_bytes + flow.response_size_bytes
-        if group and held_bytes + size_bytes > _GROUP_BYTES:
-            yield group
-            group, held_bytes = [], 0
-        group.append(flow)
-        held_bytes += size_bytes
-    if group:
-        yield group
 
 
 def is_model_call(flow: Flow) -> bool:

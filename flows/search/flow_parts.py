@@ -30,11 +30,15 @@ _COMMON_HEADERS: Final = frozenset(
 """Headers that nearly every flow has alike: the filter by header finds them."""
 
 
-def parts_of_flow(flow: Flow, sides: Mapping[str, FlowSide]) -> Iterator[Part]:
-    """Yield the parts of a flow's bodies: client and provider first, then what differs of them."""
+def parts_of_flow(
+    flow: Flow, sides: Mapping[str, FlowSide], bodies: dict[str, bytes]
+) -> Iterator[Part]:
+    """Yield the parts of a flow's bodies: client and provider first, then what differs of them.
+
+    `bodies` holds those of the sides by digest.
+    """
     if flow.is_websocket:
         yield from _messages(flow)
-    bodies = load_bodies(side.body_digest for side in sides.values())
     read: set[str] = set()
     for name in ("client", "forwarded", "upstream", "delivered"):
         side = sides.get(name)

@@ -8,23 +8,39 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flows.bodies.flow_groups import groups_of
+from flows.bodies.store import load_bodies
 from flows.models import Flow, FlowLink, FlowParts, FlowText
 from flows.search.body_parts import IDS, Part
 from flows.search.flow_parts import parts_of_flow
 from flows.search.stored_parts import pack_parts
+from flows.sides import FlowSide
 
 MAX_FLOW_CHARS: Final = 256 * 1024
 """Characters of one flow that are indexed: those that stand first."""
 _RECENT: Final = timedelta(hours=1)
 _KNOWN_FLOWS: Final = 64
+_COLUMNS: Final = (
+    "state",
+    "started_at",
+    "is_websocket",
+    "request_size_bytes",
+    "response_size_bytes",
+    "search_text",
+    "searched",
+    "indexed",
+    "parts__headers",
+    "parts__sides",
+    "link__previous",
+)
 logger = logging.getLogger(__name__)
 
 
@@ -40,12 +56,14 @@ class Indexer:
 
     def index(self, flows: Sequence[Flow]) -> int:
         """Index flows in this order; return their number."""
-        rows = [self._row(flow) for flow in flows]
+        bases = _bases_of(flows)
+        rows: list[FlowText] = []
+        for group in groups_of(flows):
+            rows += self._rows(group, bases)
         ids = [flow.pk for flow in flows]
-        bases = {row.base for row in rows if row.base}
         with transaction.atomic():
             # Retention may have deleted some meanwhile. Locked, so that it waits with the others.
-            kept = Flow.objects.select_for_update().filter(pk__in=bases)
+            kept = Flow.objects.select_for_update().filter(pk__in={*bases.values()} - {""})
             kept_bases = {"", *kept.values_list("pk", flat=True)}
             stored = set(Flow.objects.filter(pk__in=ids).values_list("pk", flat=True))
             made = [row for row in rows if row.flow_id in stored and row.base in kept_bases]
@@ -59,15 +77,34 @@ class Indexer:
                 self._known.pop(row.base, None)
         return len(ids)
 
-    def _row(self, flow: Flow) -> FlowText:
-        base = _base_of(flow)
+    def _rows(self, group: Sequence[Flow], bases: Mapping[str, str]) -> list[FlowText]:
+        """Index flows whose bodies are loaded at once, or each by itself if one is damaged."""
         try:
-            known = self._hashes(base) if base else frozenset()
-            parts = list(_parts(flow))
+            stored = [(flow, _sides(flow)) for flow in group]
+            bodies = load_bodies(digest for _, sides in stored for digest in _digests(sides))
+            return [
+                self._row(flow, bases[flow.pk], list(parts_of_flow(flow, sides, bodies)))
+                for flow, sides in stored
+            ]
+        except (InterfaceError, OperationalError):
+            raise
+        except Exception:
+            # Indexing a flow again gives the same row.
+            return [self._row_alone(flow, bases[flow.pk]) for flow in group]
+
+    def _row_alone(self, flow: Flow, base: str) -> FlowText:
+        try:
+            return self._row(flow, base, _parts(flow))
+        except (InterfaceError, OperationalError):
+            raise
         except Exception:
             # A flow that cannot be read must not keep the others from it.
             logger.exception("Flow %s could not be indexed", flow.pk)
-            known, parts = frozenset(), []
+            self._remember(flow.pk, [])
+            return FlowText(flow_id=flow.pk, base=base, parts=b"")
+
+    def _row(self, flow: Flow, base: str, parts: Sequence[Part]) -> FlowText:
+        known = self._hashes(base) if base else frozenset()
         self._remember(flow.pk, parts)
         return FlowText(flow_id=flow.pk, base=base, parts=pack_parts(new_parts(parts, known)))
 
@@ -127,19 +164,30 @@ def index_again(deleted: Sequence[str]) -> None:
 def _next_pending(limit: int) -> list[Flow]:
     """Return linked flows, the oldest first; those of the last hour before all."""
     linked = waiting().filter(indexed__isnull=False).order_by("started_at")
-    linked = linked.select_related("parts", "link")
+    # Of a flow's many columns those that are read here; names are read with the segment.
+    linked = linked.select_related("parts", "link").only(*_COLUMNS)
     recent = linked.filter(started_at__gte=timezone.now() - _RECENT)
     return list(recent[:limit]) or list(linked[:limit])
 
 
 def _parts(flow: Flow) -> list[Part]:
+    sides = _sides(flow)
+    return list(parts_of_flow(flow, sides, load_bodies(_digests(sides))))
+
+
+def _sides(flow: Flow) -> dict[str, FlowSide]:
     parts: FlowParts | None = getattr(flow, "parts", None)
-    return list(parts_of_flow(flow, parts.by_side() if parts else {}))
+    return parts.by_side() if parts else {}
 
 
-def _base_of(flow: Flow) -> str:
-    """Return the id of the flow that this one continues; "" if it is not stored any more."""
-    link: FlowLink | None = getattr(flow, "link", None)
-    if link is None or not link.previous:
-        return ""
-    return link.previous if Flow.objects.filter(pk=link.previous).exists() else ""
+def _digests(sides: Mapping[str, FlowSide]) -> Iterator[str]:
+    return (side.body_digest for side in sides.values())
+
+
+def _bases_of(flows: Sequence[Flow]) -> dict[str, str]:
+    """Return by id the flow that each continues; "" if it is not stored any more."""
+    links: dict[str, FlowLink | None] = {flow.pk: getattr(flow, "link", None) for flow in flows}
+    previous = {flow_id: link.previous if link else "" for flow_id, link in links.items()}
+    wanted = {*previous.values()} - {""}
+    stored = set(Flow.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+    return {flow_id: base if base in stored else "" for flow_id, base in previous.items()}

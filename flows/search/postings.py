@@ -15,6 +15,7 @@ for 254 flows without the trigram.) A longer one would list most flows: it is a 
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
@@ -41,17 +42,13 @@ class Postings:
     """Postings of a segment while it is built. Positions are added in rising order."""
 
     def __init__(self) -> None:
-        self._positions: dict[str, list[int]] = {}
+        self._positions: defaultdict[str, list[int]] = defaultdict(list)
 
     def add(self, position: int, trigrams: Iterable[str]) -> None:
         """Add the trigrams of the flow at a position."""
         positions = self._positions
         for trigram in trigrams:
-            known = positions.get(trigram)
-            if known is None:
-                positions[trigram] = [position]
-            else:
-                known.append(position)
+            positions[trigram].append(position)
 
     def shelves(self) -> list[bytes]:
         """Return the shelves in order."""

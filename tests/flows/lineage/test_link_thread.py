@@ -52,3 +52,25 @@ def test_flows_are_linked_once_the_writer_rests_and_the_database_works() -> None
     assert not pending().exists()
     assert FlowText.objects.count() == total
     assert not thread._thread.is_alive()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("limit", "value"), [("_INDEX_AFTER_S", 0.0), ("_MAX_WAITING", 0)])
+def test_texts_are_indexed_once_the_traffic_rests_or_too_many_wait(limit: str, value: int) -> None:
+    record(pair[0] for pair in untouched("s", 3).sent)
+    total = pending().count()
+    thread = LinkThread(lambda: False)
+    with (
+        patch.object(link_thread, "_COMMIT_S", 0.01),
+        patch.object(link_thread, "_INDEX_AFTER_S", 3600.0),
+    ):
+        thread.notice()
+        thread.start()
+        try:
+            eventually(lambda: thread._waits_to_index)
+            assert (FlowLink.objects.count(), waiting().count()) == (total, total)
+            with patch.object(link_thread, limit, value):
+                thread._has_news.set()
+                eventually(lambda: not waiting().exists())
+        finally:
+            thread.close(5)

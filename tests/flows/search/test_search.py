@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.lineage.linker import Linker
-from flows.models import Flow, FlowText, SearchSegment, SearchShelf
+from flows.models import Flow, FlowBody, FlowParts, FlowText, SearchSegment, SearchShelf
 from flows.queries.filters import FlowFilter, PagedFlowFilter
 from flows.reading.body_view import BodyView, body_view
 from flows.search import finder
@@ -381,3 +381,23 @@ def test_any_part_of_a_conversation_is_found_and_only_where_it_is_new(
     assert holding <= found
     if folded(wanted) not in OTHER_TEXTS:
         assert found == holding
+
+
+@pytest.mark.parametrize("damage", ["body", "sides"])
+def test_a_damaged_flow_keeps_no_other_from_the_index(
+    damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    message("The first of them.", "one")
+    message("It will be damaged.", "two")
+    message("The last of them.", "three")
+    parts = FlowParts.objects.get(pk="two")
+    if damage == "sides":
+        parts.sides = "not JSON"
+        parts.save()
+    else:
+        digest = parts.by_side()["client"].body_digest
+        FlowBody.objects.filter(pk=digest).update(blob=b"not packed", encoding="zstd")
+    index()
+    assert "Flow two could not be indexed" in caplog.messages
+    assert (search("first of them"), search("last of them")) == (["one"], ["three"])
+    assert not Flow.objects.filter(searched=None).exists()
