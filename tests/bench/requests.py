@@ -14,6 +14,7 @@ from tests.bench.rounds import (
     Load,
     Series,
     cpu_per_1000_requests,
+    cpu_with_index_per_1000_requests,
     measure,
     p50_ms,
     p99_ms,
@@ -66,6 +67,8 @@ def _cpu(series: Series, connections: int, at_once: str) -> Iterator[Figure]:
     what = f"CPU for 1,000 requests of 2 KB, {at_once}"
     for name in (DUMP, OURS):
         yield Figure(what, name, series.value(name, cpu_per_1000_requests), "s")
+    indexed_s = series.value(OURS, cpu_with_index_per_1000_requests)
+    yield Figure(what, f"{OURS}, until its texts are indexed", indexed_s, "s")
     proxy_s = series.value(OURS, proxy_cpu_per_1000_requests)
     yield Figure(what, f"{OURS}, proxy process", proxy_s, "s")
     ratio = partial(series.ratio, OURS, DUMP)

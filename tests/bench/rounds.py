@@ -31,11 +31,13 @@ class Load:
 class Sample:
     """One server in one round.
 
-    CPU time is that of all its processes, until what it recorded was written.
+    CPU time is that of all its processes, until what it recorded was written and linked.
     """
 
     wall_s: float
     cpu_s: float
+    index_cpu_s: float
+    """CPU time after that, until the texts were indexed for the search."""
     proxy_cpu_s: float
     """Of the processes that accept requests, alone."""
     answers: list[Answer]
@@ -94,10 +96,13 @@ def sample(target: Target, load: Load, later_s: float = 0.0) -> Sample:
     before_s, proxy_before_s = target.cpu_s(), target.proxy_cpu_s()
     wall_s, answers = asyncio.run(_ask(target, load))
     target.acknowledged += len(answers)
+    target.wait_for_record()
+    recorded_s = target.cpu_s()
     target.settle()
     time.sleep(later_s)
-    cpu_s = target.cpu_s() - before_s
-    return Sample(wall_s, cpu_s, target.proxy_cpu_s() - proxy_before_s, answers)
+    index_s = target.cpu_s() - recorded_s
+    proxy_s = target.proxy_cpu_s() - proxy_before_s
+    return Sample(wall_s, recorded_s - before_s, index_s, proxy_s, answers)
 
 
 async def _ask(target: Target, load: Load) -> tuple[float, list[Answer]]:
@@ -132,6 +137,11 @@ def event_ms(sample: Sample) -> float:
 def cpu_per_1000_requests(sample: Sample) -> float:
     """CPU seconds."""
     return sample.cpu_s / len(sample.answers) * 1000
+
+
+def cpu_with_index_per_1000_requests(sample: Sample) -> float:
+    """CPU seconds, until the texts are indexed for the search."""
+    return (sample.cpu_s + sample.index_cpu_s) / len(sample.answers) * 1000
 
 
 def proxy_cpu_per_1000_requests(sample: Sample) -> float:

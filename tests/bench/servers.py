@@ -54,18 +54,38 @@ class Target:
     """Answers that clients got."""
 
     def settle(self) -> None:
-        """Return once everything that was acknowledged is recorded: writing it is part of what it
-        costs.
+        """Return once everything that was acknowledged is recorded, linked and indexed for the
+        search: that is part of what it costs.
         """
         if self.interceptor is None:
             return
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        self.wait_for_record(deadline)
+        self._wait_for("searched is null", deadline)
+        self._wait_until_idle(deadline)
+
+    def wait_for_record(self, deadline: float | None = None) -> None:
+        """Return once everything that was acknowledged is recorded and linked.
+
+        Texts are indexed later, in a pause of the traffic.
+        """
+        if self.interceptor is None:
+            return
+        deadline = deadline or time.monotonic() + SETTLE_TIMEOUT_S
         while (recorded := self.recorded()) < self.acknowledged:
             assert time.monotonic() < deadline, (
                 f"{recorded} of {self.acknowledged} flows are recorded"
             )
             time.sleep(0.05)
-        self._wait_until_idle(deadline)
+        self._wait_for("indexed is null", deadline)
+
+    def _wait_for(self, condition: str, deadline: float) -> None:
+        """Return once no ended flow is left of which an SQL condition is true."""
+        assert self.interceptor is not None
+        left = f"select count(*) as n from flows_flow where state <> 'live' and {condition}"
+        while count := self.interceptor.rows(left)[0]["n"]:
+            assert time.monotonic() < deadline, f"{count} flows: {condition}"
+            time.sleep(0.05)
 
     def _wait_until_idle(self, deadline: float) -> None:
         """Return once the family does nothing but look around: a row is not the last of it."""

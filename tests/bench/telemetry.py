@@ -15,7 +15,14 @@ from pathlib import Path
 from flows.telemetry.outbox import WINDOW_S
 from tests.bench import process_tree, traffic
 from tests.bench.result import OPTIONS, RATIO, Figure
-from tests.bench.rounds import Load, Sample, Series, cpu_per_1000_requests, p50_ms, p99_ms
+from tests.bench.rounds import (
+    Load,
+    Sample,
+    Series,
+    cpu_with_index_per_1000_requests,
+    p50_ms,
+    p99_ms,
+)
 from tests.bench.rounds import sample as sample_of
 from tests.bench.servers import Target, ours_set, provider, warm_up
 from tests.environment import ROOT
@@ -45,7 +52,7 @@ def figures() -> Iterator[Figure]:
         yield Figure("processes that loaded gRPC", OFF, _with_grpc(off), "", 0)
         series = _measured(targets, load, rounds)
         for target in targets:
-            used_s = series.value(target.name, cpu_per_1000_requests)
+            used_s = series.value(target.name, cpu_with_index_per_1000_requests)
             yield Figure("CPU for 1,000 requests of 2 KB", target.name, used_s, "s")
         yield from _ratios(series, "collector at work")
         yield Figure(
@@ -60,7 +67,7 @@ def figures() -> Iterator[Figure]:
 
 def _ratios(series: Series, case: str) -> Iterator[Figure]:
     rows: tuple[tuple[str, Callable[[Sample], float], float | None], ...] = (
-        ("CPU, on by off", cpu_per_1000_requests, MORE),
+        ("CPU, on by off", cpu_with_index_per_1000_requests, MORE),
         ("p50, on by off", p50_ms, None),
         ("p99, on by off", p99_ms, None),
     )
