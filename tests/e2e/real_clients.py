@@ -61,3 +61,16 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "NO_PROXY": "127.0.0.1",
         **more,
     }
+
+
+def pointed_at(url: str, key: str, home: Path) -> dict[str, str]:
+    """Variables of any of the programs: it asks the proxy at a base URL, with a key."""
+    return environment(
+        home,
+        ANTHROPIC_BASE_URL=url,
+        ANTHROPIC_API_KEY=key,
+        CODEX_API_KEY=key,
+        GOOGLE_GEMINI_BASE_URL=url,
+        GEMINI_API_KEY=key,
+        GEMINI_CLI_TRUST_WORKSPACE="true",
+    )

@@ -18,7 +18,7 @@ import pytest
 
 from interceptor.config.snapshot.schema import ClientTokenConf
 from providers.auth.base import FileAuth
-from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, environment
+from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, pointed_at
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, rule, running_proxy, snapshot
 
@@ -63,19 +63,10 @@ def run(name: str, programs: Path, home: Path, url: str, key: str) -> str:
     if name == "codex":
         for value in (*CODEX_SETTINGS, f'openai_base_url="{url}/v1"'):
             words += ["-c", value]
-    environ = environment(
-        home,
-        ANTHROPIC_BASE_URL=url,
-        ANTHROPIC_API_KEY=key,
-        CODEX_API_KEY=key,
-        GOOGLE_GEMINI_BASE_URL=url,
-        GEMINI_API_KEY=key,
-        GEMINI_CLI_TRUST_WORKSPACE="true",
-    )
     done = subprocess.run(
         [str(program), *words],
         cwd=home,
-        env=environ,
+        env=pointed_at(url, key, home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

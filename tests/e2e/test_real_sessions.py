@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from providers.base.names import WireFormatName
-from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, environment
+from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, pointed_at
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.fakes.vendor_rules import refusals
 from tests.interceptor.proxied import provider, rule, running_proxy, snapshot
@@ -196,19 +196,10 @@ def run(name: str, folder: Path, home: Path, url: str) -> str:
             words += ["-c", value]
         words.append(task)
     key = "sk-ccproxy-vendor"
-    environ = environment(
-        home,
-        ANTHROPIC_BASE_URL=url,
-        ANTHROPIC_API_KEY=key,
-        CODEX_API_KEY=key,
-        GOOGLE_GEMINI_BASE_URL=url,
-        GEMINI_API_KEY=key,
-        GEMINI_CLI_TRUST_WORKSPACE="true",
-    )
     done = subprocess.run(
         [str(program), *words],
         cwd=home,
-        env=environ,
+        env=pointed_at(url, key, home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
