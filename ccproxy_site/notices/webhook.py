@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 from ccproxy_site.notices.notice import Notice, json_body, slack_body
 from ccproxy_site.notices.notice_channel import Outcome
 from ccproxy_site.process.secret_source import read_secret_source
+from flows.redaction.secret_look import looks_like_secret
 from interceptor.config.files.groups import SecretSource
 from interceptor.config.files.notices_section import checked_destination
 from providers.auth.registry import SECRETS
@@ -100,8 +103,8 @@ class Webhook:
             ConfigError, ValueError: a source yields nothing, or the URL is refused.
         """
         url = checked_destination(await self._secret("notices.webhook.url", self._conf.url))
-        # The address of a receiver is often its password.
-        SECRETS.add(url)
+        for secret in secrets_in(url):
+            SECRETS.add(secret)
         headers = {
             "content-type": "application/json",
             "user-agent": f"ccproxy/{product_version()}",
@@ -130,6 +133,17 @@ class Webhook:
                 raise ConfigError(f"{setting}: {problem}")
             return secret
         return source or ""
+
+
+def secrets_in(url: str) -> list[str]:
+    """Return the parts of a receiver's address that are its password.
+
+    Example: "https://hooks.example/T01/x7Kq2mZ9p4Lw8Vb3" → ["x7Kq2mZ9p4Lw8Vb3"]. Not the complete
+    address: the record would lose its beginning, "https://hooks.example/", from every other URL.
+    """
+    _, _, behind_host = url.partition("://")
+    parts = re.split(r"[/?&=#]", behind_host.partition("/")[2])
+    return [unquote(part) for part in parts if looks_like_secret(unquote(part))]
 
 
 def _outcome(status: int, retry_after: str) -> Outcome:

@@ -39,6 +39,7 @@ def clipboard(page: Any) -> str:
 
 def test_ids_headers_and_bodies_of_every_side(copier: Visit) -> None:
     page = copier.go(f"/flows/{IDS['redirect']}/?tab=client")
+    page.get_by_text("All facts").click()
     page.get_by_title("Copy the flow’s id").click()
     assert clipboard(page) == IDS["redirect"]
     page.get_by_label("Copy the session’s id").press("Enter")
@@ -71,6 +72,7 @@ def test_the_key_copies_the_id_of_the_chosen_row(copier: Visit) -> None:
 def test_where_the_clipboard_is_closed_the_page_says_what_happened(copier: Visit) -> None:
     page = copier.go(f"/flows/{IDS['chat']}/")
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }")
+    page.get_by_text("All facts").click()
     page.get_by_title("Copy the flow’s id").click()
     page.locator("#told", has_text="copied").wait_for(state="attached")
     assert page.evaluate("navigator.clipboard.readText()") == IDS["chat"]

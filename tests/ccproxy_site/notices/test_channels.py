@@ -25,10 +25,12 @@ from ccproxy_site.notices.notice import Notice, json_body
 from ccproxy_site.notices.notice_channel import Channel, Outcome
 from ccproxy_site.notices.notice_command import NoticeCommand
 from ccproxy_site.notices.setup import channels_of
-from ccproxy_site.notices.webhook import Webhook
+from ccproxy_site.notices.webhook import Webhook, secrets_in
+from flows.redaction.redactor import Redactor
 from interceptor.config.files.document import parse_document
 from interceptor.config.files.parse_settings import parse_server_settings
 from interceptor.config.files.server import ServerSettings
+from providers.auth.registry import SecretRegistry
 from tests.ccproxy_site.notices.receiver import Receiver, receiver
 from tests.e2e.process import wait_until
 from tests.environment import ROOT
@@ -131,6 +133,26 @@ def test_addresses_that_settings_refuse(url):
     assert "u:p" not in str(refused.value)
     assert settings_with(webhook={"url": "http://localhost:9/"}).notices.webhook.url
     assert "T0/B0" not in repr(settings_with(webhook={"url": "https://h.example/T0/B0"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("https://hooks.slack.test/services/T01/B02/x7Kq2mZ9p4Lw8Vb3", ["x7Kq2mZ9p4Lw8Vb3"]),
+        ("https://h.example/in?token=x7Kq2mZ9p4Lw8Vb3&room=7", ["x7Kq2mZ9p4Lw8Vb3"]),
+        ("http://127.0.0.1:4000/hook", []),
+        ("https://h.example", []),
+    ],
+)
+def test_of_an_address_the_token_alone_is_cut_out_of_the_record(url, secrets):
+    assert secrets_in(url) == secrets
+    registry = SecretRegistry()
+    for secret in secrets:
+        registry.add(secret)
+    redact = Redactor(registry).text
+    assert not any(secret in redact(url) for secret in secrets)
+    other = url.partition("://")[0] + "://h.example/services/other"
+    assert redact(other) == other
 
 
 def test_a_receiver_that_does_not_respond(hook):

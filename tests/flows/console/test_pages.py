@@ -67,7 +67,9 @@ def test_the_list_shows_every_flow_newest_first_without_reading_bodies(seeded: C
     assert "12.9 k" in html  # tokens
     assert "612 ms" in html  # time to the first event
     assert "–" in html  # what is unknown
-    unknown = re.findall(r'<td class="num cost">\s*<span class="muted">–</span>\s*</td>', html)
+    unknown = re.findall(
+        r'<td class="num cost">\s*<span class="muted unknown">–</span>\s*</td>', html
+    )
     assert len(unknown) == Flow.objects.count()
     Flow.objects.filter(pk=IDS["chat"]).update(cost_usd="0.042")
     row = page(seeded, "/flows/rows?ids=" + IDS["chat"])
