@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from providers.models import PriceOverride
 from providers.prices.cost import OwnPrice
 
-FRESH_FOR_S = 10.0
+FRESH_FOR_S = 2.0
 logger = logging.getLogger(__name__)
 
 

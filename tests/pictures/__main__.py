@@ -53,7 +53,7 @@ def main(wanted: list[str]) -> None:
 
     with sync_playwright() as playwright, chromium(playwright) as browser, running(site):
         state = sign_in(browser, site)
-        # The recorder reads prices every ten seconds: before the first request, not amid them.
+        # The recorder reads prices every two seconds: before the first request, not amid them.
         site.call(price_agent)
         done = site.manage("demo", "--down")
         assert done.returncode == 0, done.stdout + done.stderr
