@@ -144,15 +144,14 @@ class HttpCollector(Collected):
                     body = gzip.decompress(body)
                 collected.paths.append(self.path)
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                # Before the answer: whoever gets it may look at once.
+                if collected.status == 200 and self.path.endswith("/metrics"):
+                    collected.add("metrics", ExportMetricsServiceRequest.FromString(body), headers)
+                elif collected.status == 200:
+                    collected.add("traces", ExportTraceServiceRequest.FromString(body), headers)
                 self.send_response(collected.status)
                 self.send_header("content-length", "0")
                 self.end_headers()
-                if collected.status != 200:
-                    return
-                if self.path.endswith("/metrics"):
-                    collected.add("metrics", ExportMetricsServiceRequest.FromString(body), headers)
-                else:
-                    collected.add("traces", ExportTraceServiceRequest.FromString(body), headers)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
