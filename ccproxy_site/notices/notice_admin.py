@@ -13,11 +13,11 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 
 from ccproxy_site.models import SentNotice
 from ccproxy_site.notices.sample import NO_CHANNEL, send_sample
 from providers.web.column import column
+from providers.web.read_only_admin import ReadOnlyAdmin
 
 TEST_RIGHT = "providers.change_provider"
 """Right to send a sample: it goes out of this machine, and may start the command."""
@@ -38,7 +38,7 @@ def send_test(request: HttpRequest) -> HttpResponse:
 
 
 @admin.register(SentNotice)
-class SentNoticeAdmin(ModelAdmin):
+class SentNoticeAdmin(ReadOnlyAdmin):
     """Notices, read only."""
 
     list_before_template = "admin/notices_above.html"
@@ -47,15 +47,6 @@ class SentNoticeAdmin(ModelAdmin):
     list_filter = ["kind"]
     search_fields = ["text"]
     fields = ["made_at", "kind", "text", "count", "facts", "deliveries"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view

@@ -12,11 +12,11 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from flows.bodies.flow_groups import groups_of
+from flows.bodies.flow_groups import made_of
 from flows.bodies.store import load_bodies
 from flows.bytes.database_text import storable_text
 from flows.lineage.first_difference import (
@@ -118,9 +118,8 @@ class Linker:
 
     def link(self, flows: Sequence[Flow]) -> int:
         """Link flows, the oldest first; return their number."""
-        links: list[FlowLink] = []
-        for group in groups_of(flow for flow in flows if _is_comparable(flow)):
-            links += filter(None, self._link_group(group))
+        comparable = [flow for flow in flows if _is_comparable(flow)]
+        links = list(filter(None, made_of(comparable, self._link_group, _not_linked)))
         ids = [flow.pk for flow in flows]
         with transaction.atomic():
             # Retention may have deleted some meanwhile.
@@ -131,26 +130,9 @@ class Linker:
         return len(ids)
 
     def _link_group(self, group: Sequence[Flow]) -> list[FlowLink | None]:
-        """Link flows whose bodies are loaded at once, or each by itself if one is damaged."""
-        try:
-            stored = [_stored(flow) for flow in group]
-            bodies = load_bodies(chain.from_iterable(each.digests for each in stored))
-            return [self._link(each.flow, _read(each, bodies)) for each in stored]
-        except (InterfaceError, OperationalError):
-            raise
-        except Exception:
-            # Linking a flow again gives the same link.
-            return [self._link_alone(flow) for flow in group]
-
-    def _link_alone(self, flow: Flow) -> FlowLink | None:
-        try:
-            return self._link(flow, _read_alone(flow))
-        except (InterfaceError, OperationalError):
-            raise
-        except Exception:
-            # A flow that cannot be compared must not keep the others from it.
-            logger.exception("Flow %s could not be linked", flow.pk)
-            return None
+        stored = [_stored(flow) for flow in group]
+        bodies = load_bodies(chain.from_iterable(each.digests for each in stored))
+        return [self._link(each.flow, _read(each, bodies)) for each in stored]
 
     def _link(self, flow: Flow, read: _Read) -> FlowLink | None:
         call = _call(flow, read)
@@ -267,6 +249,10 @@ class Linker:
 def prompt_bytes(body: Any) -> int:
     """Return the size of a prompt."""
     return sum(part.size_bytes for part in parts_of(body))
+
+
+def _not_linked(flow: Flow) -> None:
+    logger.exception("Flow %s could not be linked", flow.pk)
 
 
 def _is_comparable(flow: Flow) -> bool:

@@ -25,11 +25,12 @@ def marked_span(text: str, word: str) -> tuple[int, int] | None:
 
     Example: "Die Straße", "rasse" → (6, 9), which is "aße" with its neighbour.
     """
-    found = folded(text).find(word)
+    plain = folded(text)
+    found = plain.find(word)
     if found < 0:
         return None
     # Nearly every letter folds to one letter, and then positions are the same.
-    if len(folded(text)) == len(text):
+    if len(plain) == len(text):
         return found, found + len(word)
     start = end = position = 0
     for index, char in enumerate(text):

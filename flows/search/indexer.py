@@ -10,13 +10,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from flows.bodies.flow_groups import groups_of
+from flows.bodies.flow_groups import made_of
 from flows.bodies.store import load_bodies
 from flows.models import Flow, FlowLink, FlowParts, FlowText
 from flows.search.body_parts import IDS, Part
@@ -57,9 +58,9 @@ class Indexer:
     def index(self, flows: Sequence[Flow]) -> int:
         """Index flows in this order; return their number."""
         bases = _bases_of(flows)
-        rows: list[FlowText] = []
-        for group in groups_of(flows):
-            rows += self._rows(group, bases)
+        rows = made_of(
+            flows, partial(self._rows, bases=bases), partial(self._unreadable, bases=bases)
+        )
         ids = [flow.pk for flow in flows]
         with transaction.atomic():
             # Retention may have deleted some meanwhile. Locked, so that it waits with the others.
@@ -78,30 +79,17 @@ class Indexer:
         return len(ids)
 
     def _rows(self, group: Sequence[Flow], bases: Mapping[str, str]) -> list[FlowText]:
-        """Index flows whose bodies are loaded at once, or each by itself if one is damaged."""
-        try:
-            stored = [(flow, _sides(flow)) for flow in group]
-            bodies = load_bodies(digest for _, sides in stored for digest in _digests(sides))
-            return [
-                self._row(flow, bases[flow.pk], list(parts_of_flow(flow, sides, bodies)))
-                for flow, sides in stored
-            ]
-        except (InterfaceError, OperationalError):
-            raise
-        except Exception:
-            # Indexing a flow again gives the same row.
-            return [self._row_alone(flow, bases[flow.pk]) for flow in group]
+        stored = [(flow, _sides(flow)) for flow in group]
+        bodies = load_bodies(digest for _, sides in stored for digest in _digests(sides))
+        return [
+            self._row(flow, bases[flow.pk], list(parts_of_flow(flow, sides, bodies)))
+            for flow, sides in stored
+        ]
 
-    def _row_alone(self, flow: Flow, base: str) -> FlowText:
-        try:
-            return self._row(flow, base, _parts(flow))
-        except (InterfaceError, OperationalError):
-            raise
-        except Exception:
-            # A flow that cannot be read must not keep the others from it.
-            logger.exception("Flow %s could not be indexed", flow.pk)
-            self._remember(flow.pk, [])
-            return FlowText(flow_id=flow.pk, base=base, parts=b"")
+    def _unreadable(self, flow: Flow, bases: Mapping[str, str]) -> FlowText:
+        logger.exception("Flow %s could not be indexed", flow.pk)
+        self._remember(flow.pk, [])
+        return FlowText(flow_id=flow.pk, base=bases[flow.pk], parts=b"")
 
     def _row(self, flow: Flow, base: str, parts: Sequence[Part]) -> FlowText:
         known = self._hashes(base) if base else frozenset()

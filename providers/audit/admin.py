@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
 from providers.models import AuditEntry
 from providers.web.column import column
+from providers.web.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ModelAdmin):
+class AuditEntryAdmin(ReadOnlyAdmin):
     """Audit entries, newest first."""
 
     list_display = ["at", "what", "target", "actor", "source", "address", "how", "detail"]
@@ -22,15 +19,6 @@ class AuditEntryAdmin(ModelAdmin):
     list_filter_submit = False
     search_fields = ["target", "actor", "address", "detail"]
     date_hierarchy = "at"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @column("What", ordering="action")
     def what(self, entry: AuditEntry) -> str:

@@ -7,9 +7,11 @@ installs them by npm into a temporary folder. A path instead of 1 names a folder
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -73,4 +75,35 @@ def pointed_at(url: str, key: str, home: Path) -> dict[str, str]:
         GOOGLE_GEMINI_BASE_URL=url,
         GEMINI_API_KEY=key,
         GEMINI_CLI_TRUST_WORKSPACE="true",
+    )
+
+
+def codex_settings(url: str) -> list[str]:
+    """Words of Codex's command line that point it at the proxy."""
+    words: list[str] = []
+    for value in (*CODEX_SETTINGS, f'openai_base_url="{url}/v1"'):
+        words += ["-c", value]
+    return words
+
+
+def run_program(
+    program: Path, words: Sequence[str], home: Path, url: str, key: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program with a home of its own, pointed at the proxy; skips one that is missing."""
+    if not program.exists():
+        pytest.skip(f"{program.name} is not installed")
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "privacy": {"usageStatisticsEnabled": False},
+    }
+    (home / ".gemini").mkdir(parents=True)
+    (home / ".gemini" / "settings.json").write_text(json.dumps(settings))
+    return subprocess.run(
+        [str(program), *words],
+        cwd=home,
+        env=pointed_at(url, key, home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=CLIENT_TIMEOUT_S,
     )

@@ -7,8 +7,6 @@ See `real_clients.py`. Their requests go to the proxy on loopback alone.
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -18,7 +16,7 @@ import pytest
 
 from interceptor.config.snapshot.schema import ClientTokenConf
 from providers.auth.base import FileAuth
-from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, pointed_at
+from tests.e2e.real_clients import MARKS, codex_settings, run_program
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, rule, running_proxy, snapshot
 
@@ -46,32 +44,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def run(name: str, programs: Path, home: Path, url: str, key: str) -> str:
     """Give a program one prompt; all that it prints."""
-    program = programs / name
-    if not program.exists():
-        pytest.skip(f"{name} is not installed")
-    settings = {
-        "security": {"auth": {"selectedType": "gemini-api-key"}},
-        "privacy": {"usageStatisticsEnabled": False},
-    }
-    (home / ".gemini").mkdir(parents=True)
-    (home / ".gemini" / "settings.json").write_text(json.dumps(settings))
     words = {
         "claude": ["-p", "hello", "--model", "haiku"],
         "codex": ["exec", "--skip-git-repo-check", "-m", "gpt-5.2", "hello"],
         "gemini": ["-p", "hello", "-m", "gemini-2.5-flash", "--approval-mode", "yolo"],
     }[name]
     if name == "codex":
-        for value in (*CODEX_SETTINGS, f'openai_base_url="{url}/v1"'):
-            words += ["-c", value]
-    done = subprocess.run(
-        [str(program), *words],
-        cwd=home,
-        env=pointed_at(url, key, home),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=CLIENT_TIMEOUT_S,
-    )
+        words += codex_settings(url)
+    done = run_program(programs / name, words, home, url, key)
     assert done.returncode, "the program took a refusal for success"
     return done.stdout + done.stderr
 

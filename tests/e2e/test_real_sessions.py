@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 from providers.base.names import WireFormatName
-from tests.e2e.real_clients import CLIENT_TIMEOUT_S, CODEX_SETTINGS, MARKS, pointed_at
+from tests.e2e.real_clients import MARKS, codex_settings, run_program
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.fakes.vendor_rules import refusals
 from tests.interceptor.proxied import provider, rule, running_proxy, snapshot
@@ -173,15 +172,6 @@ def vendors() -> Iterator[Upstream]:
 
 def run(name: str, folder: Path, home: Path, url: str) -> str:
     """Give a program one task; all that it prints."""
-    program = folder / name
-    if not program.exists():
-        pytest.skip(f"{name} is not installed")
-    (home / ".gemini").mkdir(parents=True)
-    settings = {
-        "security": {"auth": {"selectedType": "gemini-api-key"}},
-        "privacy": {"usageStatisticsEnabled": False},
-    }
-    (home / ".gemini" / "settings.json").write_text(json.dumps(settings))
     task = "Run the command that you are asked for, then say what it printed."
     words = {
         "claude": ["-p", task, "--model", "haiku", "--allowedTools", "Bash"],
@@ -192,19 +182,8 @@ def run(name: str, folder: Path, home: Path, url: str) -> str:
         "gemini": ["-p", task, "-m", "gemini-2.5-flash", "--approval-mode", "yolo"],
     }[name]
     if name == "codex":
-        for value in (*CODEX_SETTINGS, f'openai_base_url="{url}/v1"'):
-            words += ["-c", value]
-        words.append(task)
-    key = "sk-ccproxy-vendor"
-    done = subprocess.run(
-        [str(program), *words],
-        cwd=home,
-        env=pointed_at(url, key, home),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=CLIENT_TIMEOUT_S,
-    )
+        words += [*codex_settings(url), task]
+    done = run_program(folder / name, words, home, url, "sk-ccproxy-vendor")
     return done.stdout + done.stderr
 
 
