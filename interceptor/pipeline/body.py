@@ -12,6 +12,7 @@ import brotli
 import zstandard
 
 from flows.bytes.decode import MAX_LAYERS, decode, layers
+from providers.wire.core.framed_json import FRAMES, Frame, frame_of
 from providers.wire.core.jsonio import dumps, loads_request
 
 ENCODINGS = frozenset({"gzip", "deflate", "br", "zstd"})
@@ -32,7 +33,7 @@ class Body:
     """
 
     __slots__ = (
-        "_before", "_canonical", "_json",
+        "_before", "_canonical", "_frame", "_json", "_replacement",
         "data", "encoding", "plain", "problem", "repaired", "touched",
     )  # fmt: skip
 
@@ -49,8 +50,12 @@ class Body:
         """Characters that are no Unicode are U+FFFD in the JSON; `data` still has them."""
         self._json: Any = _UNSET
         self._canonical: bytes | None = None
+        self._frame: Frame | None = None
+        """What stands around the conversation in the bytes, if they were parsed so."""
         self._before: bytes | None = None
         """Plain bytes that `replace_json` replaced, until they are written back."""
+        self._replacement: bytes | None = None
+        """Bytes that `replace_json` made."""
 
     @classmethod
     def of_json(cls, value: Any) -> Body:
@@ -112,6 +117,9 @@ class Body:
         if not plain.strip():
             self.problem = "The request has no body."
             return None
+        if (framed := FRAMES.parse(plain)) is not None:
+            value, self._frame = framed
+            return value
         try:
             value, self.repaired = loads_request(plain)
         except ValueError as exc:
@@ -133,15 +141,39 @@ class Body:
     def replace_json(self, value: Any) -> None:
         """Replace the parsed body by another one, for hooks that replace nearly all of it.
 
-        Its bytes are made once. The setter of `json` makes them twice, to compare them.
+        Its bytes are made once. The setter of `json` makes them twice, to compare them. A
+        conversation that is the same object in both is copied: it was not changed in place, or the
+        change was written back before.
         """
         before = self.decoded() or b""
-        self._canonical = dumps(value)
+        made = self._with_copied_conversation(value, before)
+        # Copied bytes may have another form than ours: other escapes, other numbers.
+        self._canonical = dumps(value) if made is None else None
+        self._replacement = self._canonical if made is None else made
         self._json, self._before, self.touched = value, before, True
+        self._frame = None
+
+    def _with_copied_conversation(self, value: Any, plain: bytes) -> bytes | None:
+        """Return the bytes of a new body, or None where they have to be made."""
+        if self.touched or not isinstance(value, dict) or not isinstance(self._json, dict):
+            return None
+        frame = self._frame
+        # Bytes of our own have no second key, so that their parts may be searched.
+        if frame is None and plain is self._canonical:
+            frame = frame_of(self._json)
+        elif frame is None:
+            FRAMES.learn(self._json, plain)
+        if frame is None or value.get(frame.name) is not self._json.get(frame.name):
+            return None
+        around = frame_of(value)
+        if around is None or around.name != frame.name or not frame.fits(plain):
+            return None
+        return around.filled(frame.inside(plain))
 
     def written(self) -> bytes | None:
-        """Return the plain bytes if they are the JSON as we encode it, else None."""
-        return self._canonical if self.plain is self._canonical else None
+        """Return the plain bytes if `dumps` made them, the conversation aside, else None."""
+        is_ours = self.plain is self._canonical or self.plain is self._replacement
+        return self.plain if is_ours else None
 
     def write_back(self) -> tuple[bytes, bytes] | None:
         """Take changes of the JSON into `data`.
@@ -149,13 +181,13 @@ class Body:
         Returns (before, after) as plain JSON bytes when something changed, else None.
         """
         self.touched = False
-        if self._before is not None and self._canonical is not None:
+        if self._before is not None and self._replacement is not None:
             replaced, self._before = self._before, None
-            if replaced == self._canonical:
+            if replaced == self._replacement:
                 return None
-            self.plain = self._canonical
-            self.data = encode(self._canonical, self.encoding)
-            return replaced, self._canonical
+            self.plain = self._replacement
+            self.data = encode(self._replacement, self.encoding)
+            return replaced, self._replacement
         if self._json is _UNSET or self._json is None:
             return None
         before, after = self._canonical, dumps(self._json)
@@ -165,6 +197,7 @@ class Body:
             before = dumps(self._parsed())
         if before == after:
             return None
+        self._frame = None
         shown_before = self.decoded() or before
         self._canonical = self.plain = after
         self.data = encode(after, self.encoding)
@@ -175,13 +208,13 @@ class Body:
         for.
         """
         self.plain, self._json, self._canonical, self.touched = plain, _UNSET, None, False
-        self._before = None
+        self._before = self._replacement = self._frame = None
         self.data = encode(plain, self.encoding)
 
     def revert(self) -> None:
         """Forget changes of the JSON since the last write-back."""
         self._json, self._canonical, self.touched = _UNSET, None, False
-        self._before = None
+        self._before = self._replacement = self._frame = None
 
 
 def encode(plain: bytes, encoding: str) -> bytes:

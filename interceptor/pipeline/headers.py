@@ -135,6 +135,9 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
     """Return lower-case names of headers whose values differ, in the order they appear."""
     if before is after or before == after:
         return []
+    same_names = _changed_values(before, after)
+    if same_names is not None:
+        return same_names
     old, new = values_by_name(before), values_by_name(after)
     if old == new:
         return []
@@ -143,6 +146,24 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
         for name in dict.fromkeys((*old, *new))
         if old.get(name) != new.get(name)
     ]
+
+
+def _changed_values(before: Fields, after: Fields) -> list[str] | None:
+    """Return the names whose values differ, or None where the two have other names.
+
+    Most hooks change a value at its position, and most fields are the same objects then.
+    """
+    if len(before) != len(after):
+        return None
+    names: dict[bytes, None] = {}
+    for old, new in zip(before, after, strict=True):
+        if old is new:
+            continue
+        if old[0] != new[0]:
+            return None
+        if old[1] != new[1]:
+            names[old[0].lower()] = None
+    return [name.decode("latin-1") for name in names]
 
 
 @lru_cache(maxsize=512)

@@ -9,7 +9,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
@@ -145,9 +145,8 @@ async def _apply(
         started_ms=prepared.started_ms,
         prepare_ms=prepared.took_ms,
         apply_ms=apply_ms,
+        origins=report.origins if report else (),
     )
-    if report is not None:
-        step = replace(step, origins=report.origins)
     steps.append(step)
     if report is not None:
         steps.extend(report.steps)
@@ -250,6 +249,7 @@ def describe_change(
     started_ms: float = 0.0,
     prepare_ms: float = 0.0,
     apply_ms: float = 0.0,
+    origins: tuple[tuple[str, str], ...] = (),
 ) -> HookStep:
     """Return the trace of a step: the differences between the checkpoint and now."""
     headers = changed_names(point.fields, ex.headers.fields)
@@ -259,7 +259,16 @@ def describe_change(
         notes = [*notes, "edits"]
     # Most steps change nothing; the short form is cheaper to make.
     if not headers and not moved and not body_change and not notes:
-        return HookStep(stage, name, "ran", reason, prepare_ms, apply_ms, started_ms=started_ms)
+        return HookStep(
+            stage,
+            name,
+            "ran",
+            reason,
+            prepare_ms,
+            apply_ms,
+            started_ms=started_ms,
+            origins=origins,
+        )
     changed = [f"header:{header}" for header in headers]
     if moved:
         changed.append("url")
@@ -280,6 +289,7 @@ def describe_change(
         url_after=ex.url if moved else "",
         body_before=body_change[0] if body_change else None,
         body_after=body_change[1] if body_change else None,
+        origins=origins,
     )
 
 

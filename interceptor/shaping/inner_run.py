@@ -22,6 +22,8 @@ from providers.wire.core.jsonio import dumps
 
 _every_field: Final = attrgetter(*(each.name for each in fields(Exchange)))
 
+_ABSENT: Final = object()
+
 STAGE: Final = "shape"
 """Stage of inner hooks in the trace."""
 
@@ -64,12 +66,14 @@ async def run_inner(active: ActiveShape, draft: Exchange, run: InnerRun) -> None
         InnerHookFailed: a hook raised; its step is the last of the run.
         RefuseRequest: a hook ended the request.
     """
+    before = _fields_of(draft.body.peek())
     for planned in active.inner.hooks:
         began, fields = perf_counter(), draft.headers.fields
-        before = _fields_of(draft.body.peek())
         started_ms = (began - draft.began) * 1000
         try:
-            ran = await _run_one(planned, draft)
+            ran = _is_due(planned, draft)
+            if ran:
+                await _run_one(planned, draft)
         except RefuseRequest:
             raise
         except Exception as exc:
@@ -81,7 +85,9 @@ async def run_inner(active: ActiveShape, draft: Exchange, run: InnerRun) -> None
             run.steps.append(HookStep(STAGE, planned.label, "skipped", reason))
             continue
         changed = [f"header:{name}" for name in changed_names(fields, draft.headers.fields)]
-        changed += _changed_fields(before, _fields_of(draft.body.peek()))
+        after = _fields_of(draft.body.peek())
+        changed += _changed_fields(before, after)
+        before = after
         run.origins |= dict.fromkeys(changed, planned.label)
         took_ms = (perf_counter() - began) * 1000
         run.steps.append(
@@ -96,11 +102,14 @@ async def run_inner(active: ActiveShape, draft: Exchange, run: InnerRun) -> None
         )
 
 
-async def _run_one(planned: PlannedHook, draft: Exchange) -> bool:
-    """Run one hook; return False when its guard did not apply."""
+def _is_due(planned: PlannedHook, draft: Exchange) -> bool:
+    """Return False for a hook whose guard does not apply."""
     guard = planned.spec.guard
-    if guard is not None and not guard(draft):
-        return False
+    return guard is None or guard(draft)
+
+
+async def _run_one(planned: PlannedHook, draft: Exchange) -> None:
+    """Prepare and run one hook."""
     draft.prepared = None
     if planned.spec.prepare is not None:
         prepared = await prepare_one(planned, draft)
@@ -112,7 +121,6 @@ async def _run_one(planned: PlannedHook, draft: Exchange) -> bool:
         draft.body = Body(dumps(draft.body.peek()))
     await call_hook(planned, draft)
     draft.body.touched = False
-    return True
 
 
 def _fields_of(body: object) -> dict[str, Any]:
@@ -125,10 +133,9 @@ def _changed_fields(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
     Built-in inner hooks replace what they change, so fields that are the same object are equal.
     """
-    names = dict.fromkeys([*before, *after])
     changed: list[str] = []
-    for name in names:
-        old, new = before.get(name, names), after.get(name, names)
+    for name in before | after:
+        old, new = before.get(name, _ABSENT), after.get(name, _ABSENT)
         if old is not new and old != new:
             changed.append(f"body:{name}")
     return changed

@@ -54,15 +54,21 @@ def find_line(body: Mapping[str, Any]) -> int | None:
 def unsigned(text: str, first_text: str, constants: BillingConstants) -> str:
     """Return a billing line with the version's digits about `first_text` and `cch` of zeros."""
     found = _VERSION.search(text)
-    version = found.group(1).partition("=")[2] if found else ""
-    digits = version_digits(version, first_text, constants)
-    text = _VERSION.sub(rf"\g<1>.{digits}", text, count=1)
-    return _CCH.sub(rf"\g<1>{ZEROS}", text, count=1)
+    if found is not None:
+        version = found.group(1).partition("=")[2]
+        text = _with_digits(text, found, version_digits(version, first_text, constants))
+    return signed(text, ZEROS)
 
 
 def signed(text: str, digest: str) -> str:
     """Return a billing line whose zeros of `cch` are replaced by a digest."""
-    return _CCH.sub(rf"\g<1>{digest}", text, count=1)
+    found = _CCH.search(text)
+    return text if found is None else _with_digits(text, found, digest)
+
+
+def _with_digits(text: str, found: re.Match[str], digits: str) -> str:
+    """Return a text with the second group of a match replaced; `sub` would compile a template."""
+    return f"{text[: found.start(2)]}{digits}{text[found.end(2) :]}"
 
 
 def version_digits(version: str, first_text: str, constants: BillingConstants) -> str:

@@ -58,6 +58,11 @@ def inject(
             if name in shape:
                 body[name], origins[name] = shape[name], "shape"
             continue
+        # Most content fields are the client's alone.
+        if strategy.kind == "replace":
+            if name in incoming:
+                body[name], origins[name] = incoming[name], "client"
+            continue
         value, origin = _merged(shape.get(name, _ABSENT), incoming.get(name, _ABSENT), strategy)
         if value is not _ABSENT:
             body[name], origins[name] = value, origin
@@ -66,11 +71,9 @@ def inject(
 
 
 def _merged(ours: Any, theirs: Any, strategy: Strategy) -> tuple[Any, Origin]:
-    """Return the value of a content field, or `_ABSENT`. `ours` is the shape's."""
+    """Return the value of a field that both may have, or `_ABSENT`. `ours` is the shape's."""
     if strategy.kind == "drop":
         return _ABSENT, "client"
-    if strategy.kind == "replace":
-        return theirs, "client"
     kept = _elements(ours)
     if strategy.limit is not None:
         kept = kept[: strategy.limit]

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from shapes.replay.content_injection import Origin
-from shapes.replay.sensitive_headers import is_internal
+from shapes.replay.sensitive_headers import INTERNAL_PREFIX
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -71,11 +71,13 @@ def stamp(
     fields: list[Field] = []
     origins: dict[str, Origin] = {}
     # Host stands first, as clients of HTTP/1.1 send it.
-    host = [field for field in current if field[0].lower() == b"host"]
+    host = [field for field in current if lower_name(field[0]) == "host"]
+    seen: set[str] = set()
     for name, _ in [*host, *shape, *current]:
         key = lower_name(name)
-        if key in origins:
+        if key in seen:
             continue
+        seen.add(key)
         values, origin = _values(key, now.get(key, ()), ours.get(key, ()), preserved, edits)
         if values:
             fields.extend((name, value) for value in values)
@@ -92,7 +94,7 @@ def _values(
     edits: Mapping[str, tuple[str, ...]],
 ) -> tuple[tuple[bytes, ...], Origin]:
     """Return the values of one header and their origin; no values leave it out."""
-    if key in ALWAYS_KEPT or is_internal(key):
+    if key in ALWAYS_KEPT or key.startswith(INTERNAL_PREFIX):
         return theirs, "client"
     # A flag of the client's stays: one of its content fields may need it.
     if key in LISTS and ours:
@@ -102,10 +104,13 @@ def _values(
     return ours, "shape"
 
 
+@lru_cache(maxsize=128)
 def _merged_flags(
     theirs: tuple[bytes, ...], ours: tuple[bytes, ...], before: tuple[str, ...]
 ) -> tuple[tuple[bytes, ...], Origin]:
     """Return the shape's flags and the request's further ones, without those that a hook removed.
+
+    Cached, because a client sends the same flags with every request.
 
     ours "a,b", theirs "c", before the hook "b,c" → "a,c".
     """
@@ -140,5 +145,5 @@ def values_by_name(fields: Fields) -> dict[str, tuple[bytes, ...]]:
     found: dict[str, tuple[bytes, ...]] = {}
     for name, value in fields:
         key = lower_name(name)
-        found[key] = (*found.get(key, ()), value)
+        found[key] = (*found[key], value) if key in found else (value,)
     return found

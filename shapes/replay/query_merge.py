@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 _CREDENTIALS: Final = frozenset({"key", "api_key", "api-key", "access_token", "token"})
 
 
+@lru_cache(maxsize=64)
 def shape_fields(query: str) -> tuple[str, ...]:
     """Return the fields of a shape's query, without credentials.
 
-    "beta=true&key=1" → ("beta=true",).
+    "beta=true&key=1" → ("beta=true",). Cached, because a shape has the same query every time.
     """
     # A shape that was imported may still have a key in its address.
     fields = (field for field in query.removeprefix("?").split("&") if field)

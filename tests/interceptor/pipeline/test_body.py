@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from flows.bytes.decode import decode
 from interceptor.pipeline.body import Body, encode
+from providers.wire.core.framed_json import MIN_BYTES
+from providers.wire.core.jsonio import dumps, loads
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
@@ -59,3 +62,62 @@ def test_reverting_forgets_changes() -> None:
     body.json["a"] = 2
     body.revert()
     assert body.json == {"a": 1} and body.data == b'{"a": 1}'
+
+
+LONG_TEXT = "x" * MIN_BYTES
+
+
+def opened(value: Any) -> Body:
+    body = Body(dumps(value))
+    body.peek()
+    return body
+
+
+def test_a_body_that_is_replaced_keeps_the_bytes_of_its_conversation() -> None:
+    first = {"model": "keeps", "messages": [LONG_TEXT], "stop": ["a"]}
+    opened(first).replace_json({**first, "stop": ["b"]})
+    # The client writes "é" as an escape, which we would not.
+    data = dumps(first).replace(b'"messages":["', b'"messages":["caf\\u00e9 ')
+    body = Body(data)
+    parsed = body.peek()
+    body.replace_json({"system": ["s"], "messages": parsed["messages"], "model": "other"})
+    change = body.write_back()
+    assert change is not None and change[0] is data
+    assert body.data == (
+        b'{"system":["s"],"messages":["caf\\u00e9 ' + LONG_TEXT.encode() + b'"],"model":"other"}'
+    )
+    assert body.written() is body.data
+    # Nothing changed since, whatever the form of the copied bytes.
+    assert body.json["model"] == "other" and body.write_back() is None
+
+
+def test_a_conversation_that_a_hook_changed_is_encoded() -> None:
+    first = {"model": "encodes", "messages": [LONG_TEXT]}
+    opened(first).replace_json(dict(first))
+    body = opened(first)
+    body.json["messages"].append("added")
+    # Not written back yet: the bytes do not have it.
+    body.replace_json({"messages": body.peek()["messages"]})
+    body.write_back()
+    assert loads(body.data) == {"messages": [LONG_TEXT, "added"]}
+    body.json["messages"].append("more")
+    body.write_back()
+    body.replace_json({"a": 1, "messages": body.peek()["messages"]})
+    body.write_back()
+    assert loads(body.data) == {"a": 1, "messages": [LONG_TEXT, "added", "more"]}
+    other = opened(first)
+    other.replace_json({"messages": [*other.peek()["messages"], "new"]})
+    other.write_back()
+    assert loads(other.data) == {"messages": [LONG_TEXT, "new"]}
+
+
+def test_a_second_key_of_one_name_cannot_hide_in_a_copied_conversation() -> None:
+    first = {"stop": [LONG_TEXT], "messages": [1], "model": "cheap"}
+    opened(first).replace_json(dict(first))
+    hidden = dumps(first).replace(b'"messages":[1]', b'"messages":[1],"model":"dear","stop":[1]')
+    body = Body(hidden)
+    parsed = body.peek()
+    assert parsed == loads(hidden)
+    body.replace_json({"model": parsed["model"], "messages": parsed["messages"]})
+    body.write_back()
+    assert body.data == b'{"model":"cheap","messages":[1]}'
