@@ -112,12 +112,15 @@ def cached_tokens(flow: Flow) -> int:
     return (read or 0) + written
 
 
-def lost_tokens(flow: Flow, previous: Flow) -> int | None:
+def lost_tokens(flow: Flow, available: int) -> int | None:
     """Return the tokens that were cached after the call before and were not read; None if unknown.
 
     Example: 12,000 were in the cache and 4,000 are read → 8,000.
+
+    Args:
+        flow: the later call.
+        available: the tokens that were cached, 0 if unknown.
     """
-    available = cached_tokens(previous)
     if not available or flow.cache_read_tokens is None:
         return None
     return max(0, available - flow.cache_read_tokens)

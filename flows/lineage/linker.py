@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -21,8 +21,8 @@ from flows.bodies.store import load_bodies
 from flows.bytes.database_text import storable_text
 from flows.lineage.first_difference import (
     CLIENT,
-    SentBodies,
     author_of,
+    cached_tokens,
     excerpts,
     lost_tokens,
     lost_usd,
@@ -30,11 +30,10 @@ from flows.lineage.first_difference import (
 from flows.lineage.predecessor import Predecessor, predecessor
 from flows.lineage.prompt_call import PromptCall, note_response, prompt_call
 from flows.lineage.scope import SCOPE_CALLS, RecentCalls, Scope, scope_of
+from flows.lineage.stored_flow import ReadFlow, read_alone, stored_flow
 from flows.models import Flow, FlowLink, FlowParts
-from flows.reading.body_view import body_view, side_body
-from flows.reading.cache_break import Break, HookBodies, find_break, parts_of
+from flows.reading.cache_break import Break, find_break, parts_of
 from flows.reading.decoded import format_of
-from flows.sides import FlowSide, HookTrace
 from providers.prices.own_prices import OwnPrices
 
 BATCH_FLOWS: Final = 50
@@ -42,8 +41,6 @@ SESSION_REACH: Final = timedelta(days=7)
 GUESSED_REACH: Final = timedelta(hours=6)
 RUN_GAP: Final = timedelta(minutes=30)
 RECENT: Final = timedelta(hours=1)
-MAX_BODY_BYTES: Final = 16 * 1024 * 1024
-_SIDES: Final = ("client", "forwarded", "upstream", "delivered")
 _TEXT_CHARS: Final = {"path": 300, "author": 200}
 # Of sixty columns: making the others' values took as long as comparing small prompts.
 _COLUMNS: Final = (
@@ -75,34 +72,7 @@ _COLUMNS: Final = (
     "reasoning_tokens",
     "indexed",
 )
-type Bodies = dict[str, bytes]
-"""Bodies by digest."""
 logger = logging.getLogger(__name__)
-
-
-class _Stored(NamedTuple):
-    """A flow, its sides, and the traces of hooks that changed the body."""
-
-    flow: Flow
-    sides: dict[str, FlowSide]
-    rewriting: list[HookTrace]
-
-    @property
-    def digests(self) -> list[str]:
-        """The bodies that a comparison reads."""
-        digests = [side.body_digest for side in self.sides.values() if side.side in _SIDES]
-        for trace in self.rewriting:
-            digests += [trace.body_before, trace.body_after]
-        return digests
-
-
-class _Read(NamedTuple):
-    """Bodies of a flow, parsed and as bytes, and its hooks."""
-
-    bodies: SentBodies
-    request: bytes
-    response: bytes
-    hooks: list[HookBodies]
 
 
 class Linker:
@@ -130,11 +100,16 @@ class Linker:
         return len(ids)
 
     def _link_group(self, group: Sequence[Flow]) -> list[FlowLink | None]:
-        stored = [_stored(flow) for flow in group]
+        stored = [stored_flow(flow) for flow in group]
         bodies = load_bodies(chain.from_iterable(each.digests for each in stored))
-        return [self._link(each.flow, _read(each, bodies)) for each in stored]
+        return [self.link_of(each.flow, ReadFlow(each, bodies)) for each in stored]
 
-    def _link(self, flow: Flow, read: _Read) -> FlowLink | None:
+    def link_of(self, flow: Flow, read: ReadFlow) -> FlowLink | None:
+        """Return the link of the newest flow of its scope; None if it is no prompt.
+
+        Reads the database where it has to: for the first flow of a scope since the start, and for
+        the earlier prompt where they differ.
+        """
         call = _call(flow, read)
         if call is None:
             return None
@@ -151,7 +126,7 @@ class Linker:
             parts=call.count,
         )
         if found is not None:
-            self._compare(link, flow, read, found)
+            self._compare(link, flow, read, call, found)
         return link
 
     # --- the scope
@@ -163,7 +138,7 @@ class Linker:
             return known
         calls: list[PromptCall] = []
         for earlier in reversed(_flows_of_scope(scope, flow)):
-            call = _call(earlier, _read_alone(earlier))
+            call = _call(earlier, read_alone(earlier))
             link = getattr(earlier, "link", None)
             if call is None or link is None:
                 continue
@@ -196,23 +171,28 @@ class Linker:
 
     # --- the difference
 
-    def _compare(self, link: FlowLink, flow: Flow, read: _Read, found: Predecessor) -> None:
+    def _compare(
+        self, link: FlowLink, flow: Flow, read: ReadFlow, call: PromptCall, found: Predecessor
+    ) -> None:
         link.previous = found.call.id
         link.relation = found.kinship
-        is_answered = _is_cached(flow) and found.call.is_cached
+        is_answered = call.is_cached and found.call.is_cached
         if not is_answered:
             # Nothing was cached, so nothing is lost.
             link.relation = "repeated" if found.kinship == "repeated" else "continued"
             return
+        if _keeps_all_of(call, found):
+            link.lost_tokens = lost_tokens(flow, found.call.cached_tokens)
+            return
         previous = Flow.objects.select_related("parts").filter(pk=found.call.id).first()
         if previous is None:
             return
-        before = _read_alone(previous)
-        broken = find_break(read.bodies.forwarded, before.bodies.forwarded)
+        before = read_alone(previous)
+        broken = find_break(read.forwarded, before.forwarded)
         if found.is_other_model:
-            broken = Break("model", "model", 0, prompt_bytes(before.bodies.forwarded))
+            broken = Break("model", "model", 0, prompt_bytes(before.forwarded))
             link.relation = FlowLink.Relation.SWITCHED
-        link.lost_tokens = lost_tokens(flow, previous)
+        link.lost_tokens = lost_tokens(flow, cached_tokens(previous))
         if broken is None:
             return
         if link.relation in ("continued", "repeated"):
@@ -225,8 +205,8 @@ class Linker:
         link: FlowLink,
         flow: Flow,
         previous: Flow,
-        read: _Read,
-        before: _Read,
+        read: ReadFlow,
+        before: ReadFlow,
         broken: Break,
     ) -> None:
         link.path = broken.path
@@ -239,11 +219,20 @@ class Linker:
             asked_for_other = flow.requested_model != previous.requested_model
             link.author = CLIENT if asked_for_other else "the proxy's route"
         else:
-            link.author = author_of(broken, read.bodies, before.bodies, read.hooks, flow.action)
-            around = excerpts(broken, read.bodies.forwarded, before.bodies.forwarded)
+            link.author = author_of(broken, read.sent, before.sent, read.hooks, flow.action)
+            around = excerpts(broken, read.forwarded, before.forwarded)
             link.before, link.after = storable_text(around.before), storable_text(around.after)
         for name, chars in _TEXT_CHARS.items():
             setattr(link, name, storable_text(getattr(link, name))[:chars])
+
+
+def _keeps_all_of(call: PromptCall, found: Predecessor) -> bool:
+    """Return whether a prompt begins with all of the earlier one, and goes to the same model.
+
+    Then `find_break` finds none, and the earlier prompt need not be read.
+    """
+    is_same_model = call.named_model == found.call.named_model and not found.is_other_model
+    return is_same_model and call.digests.startswith(found.call.digests)
 
 
 def prompt_bytes(body: Any) -> int:
@@ -317,50 +306,14 @@ def _model(flow: Flow) -> str:
     return flow.sent_model or flow.requested_model
 
 
-def _call(flow: Flow, read: _Read) -> PromptCall | None:
+def _call(flow: Flow, read: ReadFlow) -> PromptCall | None:
     at = flow.started_at.timestamp()
-    body = read.bodies.forwarded
+    body = read.forwarded
     call = prompt_call(flow.pk, at, _model(flow), body, is_cached=_is_cached(flow))
-    if call is not None:
-        call.is_cut = flow.state == Flow.State.ERROR
-    if call is not None and call.is_cached:
+    if call is None:
+        return None
+    call.is_cut = flow.state == Flow.State.ERROR
+    call.cached_tokens = cached_tokens(flow)
+    if call.is_cached:
         note_response(call, read.response)
     return call
-
-
-def _stored(flow: Flow) -> _Stored:
-    parts: FlowParts | None = getattr(flow, "parts", None)
-    if parts is None:
-        return _Stored(flow, {}, [])
-    rewriting = [trace for trace in parts.traces() if trace.body_before != trace.body_after]
-    return _Stored(flow, parts.by_side(), rewriting)
-
-
-def _read_alone(flow: Flow) -> _Read:
-    stored = _stored(flow)
-    return _read(stored, load_bodies(stored.digests))
-
-
-def _read(stored: _Stored, bodies: Bodies) -> _Read:
-    sides = stored.sides
-    # A translated response is in the client's format where it was delivered.
-    forwarded = side_body(sides.get("forwarded") or sides.get("client"), bodies)
-    client = side_body(sides.get("client"), bodies)
-    response = side_body(sides.get("upstream") or sides.get("delivered"), bodies)
-    return _Read(
-        SentBodies(_parsed(client), _parsed(forwarded)),
-        forwarded.plain,
-        response.plain,
-        [_hook_bodies(trace, bodies) for trace in stored.rewriting],
-    )
-
-
-def _parsed(view: Any) -> Any:
-    too_large = len(view.plain) > MAX_BODY_BYTES
-    return view.json.value if view.kind == "json" and not too_large else None
-
-
-def _hook_bodies(trace: HookTrace, bodies: dict[str, bytes]) -> HookBodies:
-    before = body_view("", bodies.get(trace.body_before, b""))
-    after = body_view("", bodies.get(trace.body_after, b""))
-    return HookBodies(trace.hook, before.json.value, after.json.value)

@@ -55,6 +55,10 @@ class PromptCall:
     session: str = ""
     thread: str = ""
     guessed: bool = False
+    named_model: str = ""
+    """The model that the body names, as text; some formats name it in the address alone."""
+    cached_tokens: int = 0
+    """Tokens that the cache holds after the call; 0 if unknown."""
 
     @property
     def count(self) -> int:
@@ -112,6 +116,7 @@ def prompt_call(
         replies=frozenset(replies),
         head=head,
         first_text=_first_text(parts[head:]),
+        named_model=repr(body.get("model")),
     )
 
 

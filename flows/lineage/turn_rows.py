@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from flows.bodies.store import load_bodies
-from flows.lineage.first_difference import lost_tokens, lost_usd
+from flows.lineage.first_difference import cached_tokens, lost_tokens, lost_usd
 from flows.lineage.socket_turns import Frame, SocketTurn, socket_turns
 from flows.models import Flow, WebSocketMessage
 from flows.reading.token_usage import Metered
@@ -62,7 +62,8 @@ def _row(connection: Flow, turn: SocketTurn, earlier: dict[int, TurnRow]) -> Tur
     flow = _as_flow(connection, turn)
     if turn.broken is None or turn.previous is None:
         return TurnRow(turn, flow)
-    lost = lost_tokens(flow, earlier[turn.previous.number].flow)
+    available = cached_tokens(earlier[turn.previous.number].flow)
+    lost = lost_tokens(flow, available)
     return TurnRow(turn, flow, lost, lost_usd(flow, lost, _prices()))
 
 

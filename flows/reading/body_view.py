@@ -104,6 +104,15 @@ def side_body(side: FlowSide | None, bodies: dict[str, bytes]) -> BodyView:
     )
 
 
+def side_plain(side: FlowSide | None, bodies: dict[str, bytes]) -> bytes:
+    """Return the decoded body of one side, without finding out its kind; b"" without one."""
+    stored = bodies.get(side.body_digest) if side is not None else None
+    if side is None or not stored:
+        return b""
+    encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
+    return _decompressed(stored, encoding).data if _is_compressed(encoding) else stored
+
+
 def body_view(
     source: str,
     stored: bytes,
@@ -115,7 +124,7 @@ def body_view(
     """Prepare stored bytes; their type or their first bytes decide the kind."""
     plain = stored
     notes = list(notes or [])
-    compressed = encoding.strip().lower() not in ("", "identity")
+    compressed = _is_compressed(encoding)
     if compressed:
         decompressed = _decompressed(stored, encoding)
         plain = decompressed.data
@@ -134,6 +143,10 @@ def body_view(
         found.json,
         compressed,
     )
+
+
+def _is_compressed(encoding: str) -> bool:
+    return encoding.strip().lower() not in ("", "identity")
 
 
 def _decompressed(stored: bytes, encoding: str) -> _Plain:
