@@ -33,7 +33,7 @@ from providers.wire.core.ir import (
     Usage,
 )
 from providers.wire.core.sse import MAX_EVENT_BYTES, SseParser
-from providers.wire.core.stream_event import End, Event, Ping, Start, UsageUpdate
+from providers.wire.core.stream_event import Delta, End, Event, Ping, Start, UsageUpdate
 from providers.wire.failure_translation import translate_error
 from providers.wire.failures.reported_failure import (
     ReportedFailure,
@@ -381,15 +381,22 @@ class StreamTranslator:
             if not isinstance(events[0], Start):  # a provider that skips its own beginning
                 events = [Start(), *events]
         filtered = self._filter.feed(events)
-        last = filtered[-1] if filtered else None
-        for event in filtered:
+        # Nearly all events are the next part of a text, of which nothing is to be noted.
+        if len(filtered) != 1 or type(filtered[0]) is not Delta:
+            filtered = self._noted(filtered)
+        return self._encoder.feed(filtered)
+
+    def _noted(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Note usage and end for the record; return the events for the client."""
+        for event in events:
             if isinstance(event, UsageUpdate):
                 self.usage = event.usage
+        last = events[-1] if events else None
         if isinstance(last, End):
             self.finish = last.finish
         elif isinstance(last, Failure):
             self.failure = last
             # The record keeps the provider's words, the client gets those of its own vendor.
             if self._src != self._dst:
-                filtered = [*filtered[:-1], for_client(last, self._dst)]
-        return self._encoder.feed(filtered)
+                return [*events[:-1], for_client(last, self._dst)]
+        return events

@@ -43,7 +43,8 @@ def event_bodies(event: SseEvent) -> list[JsonObject]:
     """
     data = event.data
     try:
-        return _objects(lenient_loads(data))
+        value = lenient_loads(data)
+        return [value] if type(value) is dict else _objects(value)
     except ValueError:
         lines = data.split(b"\n")
         if len(lines) == 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT, WireFormatName
@@ -347,15 +348,15 @@ class Response:
     notes: JsonObject = field(default_factory=dict)
 
 
+_FIGURES: Final = attrgetter(*Usage.__slots__)
+
+
 def merged_usage(old: Usage | None, new: Usage) -> Usage:
     """Merge two usages; the newer figures replace the older where known."""
     if old is None:
         return new
-    figures: dict[str, Any] = {}
-    for name in Usage.__slots__:
-        value = getattr(new, name)
-        figures[name] = getattr(old, name) if value is None else value
-    return Usage(**figures)
+    pairs = zip(_FIGURES(old), _FIGURES(new), strict=True)
+    return Usage(*[before if value is None else value for before, value in pairs])
 
 
 CACHE_MARKING: Final = (ANTHROPIC_MESSAGES, OPENAI_CHAT)

@@ -38,8 +38,11 @@ def objects(value: Any, path: str) -> list[JsonObject]:
     """Require an array of objects."""
     if not isinstance(value, list):
         raise _refuse(path, "an array", value)
-    # A history has thousands of entries.
-    if len(value) > _FEW and set(map(type, value)) == {dict}:
+    size = len(value)
+    # A chunk of a stream has one entry, a history has thousands.
+    if size == 1 and type(value[0]) is dict:
+        return value
+    if size > _FEW and set(map(type, value)) == {dict}:
         return value
     for index, item in enumerate(value):
         if not isinstance(item, dict):
@@ -152,6 +155,8 @@ def count(value: int) -> int: ...
 def count(value: object) -> int | None: ...
 def count(value: object) -> int | None:
     """Return a provider's token count, or None if it is no count."""
+    if type(value) is int:
+        return value
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -10,8 +10,7 @@ because llama.cpp reports failures so; spaces before the first field are skipped
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from providers.base.errors import BadUpstreamStream
 
@@ -22,8 +21,7 @@ MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 _BLANK: Final = b"\xef\xbb\xbf \t"
 
 
-@dataclass(slots=True, frozen=True)
-class SseEvent:
+class SseEvent(NamedTuple):
     """One dispatched event.
 
     `end_offset` counts bytes from the stream's start to the end of the event's blank line.
@@ -87,21 +85,28 @@ class SseParser:
 
         b'data: {…}\\n\\n', b'event: ping\\ndata: {…}\\n\\n'; nearly every chunk of a stream is one.
         """
-        end = len(chunk) - 2
-        line_end = chunk.find(b"\n")
-        begins = chunk.startswith(b"data: ")
-        start, name = 6, ""
-        if not begins and chunk.startswith(b"event: "):
-            start = line_end + 7
-            begins = chunk[line_end + 1 : start] == b"data: "
-            name = chunk[7:line_end].decode("utf-8", "replace")
-            line_end = chunk.find(b"\n", start)
         # The first event of a stream may have a byte order mark; earlier lines may belong to this.
-        is_apart = self._started and not self._data and not self._event
-        is_one = begins and line_end == end and chunk[end:] == b"\n\n" and b"\r" not in chunk
-        if not is_apart or not is_one or end > self.max_line_bytes:
+        if not self._started or self._data or self._event:
             return None
-        self._offset += end + 2
+        end = last = len(chunk) - 2
+        # Google ends its lines with CRLF.
+        carriage = chunk.find(b"\r")
+        if carriage >= 0:
+            end, last = carriage, carriage + 1
+            if chunk[end:] != b"\r\n\r\n":
+                return None
+        start, name = 6, ""
+        if not chunk.startswith(b"data: "):
+            line_end = chunk.find(b"\n")
+            start = line_end + 7
+            if not chunk.startswith(b"event: ") or chunk[line_end + 1 : start] != b"data: ":
+                return None
+            name = chunk[7:line_end].decode("utf-8", "replace")
+        # No other line ends inside of the data.
+        is_one = chunk.find(b"\n", start) == last and chunk.endswith(b"\n")
+        if not is_one or end > self.max_line_bytes:
+            return None
+        self._offset += len(chunk)
         return SseEvent(chunk[start:end], name, self._id, self._offset)
 
     def flush(self) -> list[SseEvent]:

@@ -113,14 +113,20 @@ class GoogleStreamDecoder:
             self._started = True
             out.append(Start(body.get("responseId"), body.get("modelVersion")))
         candidates = body.get("candidates")
-        for candidate in objects(candidates or [], "candidates"):
-            self._candidate(camel(candidate), out)
-        if not candidates and body.get("promptFeedback"):
-            self._prompt_block = blocked(body)
-        self._count(usage_in(body), out)
+        text = _only_text(candidates) if self._open is Text else None
+        if text is not None:
+            if text:
+                out.append(Delta(text))
+        else:
+            for candidate in objects(candidates or [], "candidates"):
+                self._candidate(camel(candidate), out)
+            if not candidates and body.get("promptFeedback"):
+                self._prompt_block = blocked(body)
+        # Each chunk has counts, many the same as the one before.
+        if self._raw_usage is None or body.get("usageMetadata") != self._raw_usage:
+            self._count(usage_in(body), out)
 
     def _count(self, raw: JsonObject | None, out: list[Event]) -> None:
-        # Each chunk has counts, many the same as the one before.
         if raw is None or raw == self._raw_usage:
             return
         self._raw_usage = raw
@@ -177,12 +183,6 @@ class GoogleStreamDecoder:
             self.losses.add("groundingMetadata", LOST_SOURCES)
 
     def _part(self, part: JsonObject, path: str, out: list[Event]) -> None:
-        text = part.get("text")
-        if self._open is Text and len(part) == 1 and isinstance(text, str):
-            # Nearly every part of a response: the next text of the open block.
-            if text:
-                out.append(Delta(text))
-            return
         if "functionCall" in part:
             self._call(part, path, out)
             return
@@ -252,6 +252,30 @@ class GoogleStreamDecoder:
             out.append(BlockStop())
 
 
+_ONLY_CONTENT: Final = frozenset({"content", "index"})
+
+
+def _only_text(candidates: Any) -> str | None:
+    """Return the text of a chunk that has nothing else, as nearly all do.
+
+    [{"content": {"role": "model", "parts": [{"text": " a"}]}, "index": 0}] → " a"
+    """
+    if type(candidates) is not list or len(candidates) != 1 or type(candidates[0]) is not dict:
+        return None
+    candidate = candidates[0]
+    content = candidate.get("content")
+    if type(content) is not dict or not candidate.keys() <= _ONLY_CONTENT:
+        return None
+    parts = content.get("parts")
+    if candidate.get("index") or type(parts) is not list or len(parts) != 1:
+        return None
+    part = parts[0]
+    if type(part) is not dict or len(part) != 1:
+        return None
+    text = part.get("text")
+    return text if type(text) is str else None
+
+
 class GoogleStreamEncoder:
     """Encoder of chunks.
 
@@ -286,9 +310,12 @@ class GoogleStreamEncoder:
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
         handlers = self._handlers
-        return b"".join(
-            [handlers[kind](event) for event in events if (kind := type(event)) in handlers]
-        )
+        out = b""
+        for event in events:
+            handler = handlers.get(type(event))
+            if handler is not None:
+                out += handler(event)
+        return out
 
     def _frame(self, data: bytes) -> bytes:
         # Google ends its SSE lines with CRLF.
@@ -321,12 +348,13 @@ class GoogleStreamEncoder:
 
     def _on_delta(self, event: Delta) -> bytes:
         self._pieces.append(event.text)
-        if isinstance(self._block, Text):
+        kind = type(self._block)
+        if kind is Text:
             if event.logprobs:
                 tokens = encode_logprobs(event.logprobs)
                 return self._chunk([{"text": event.text}], logprobsResult=tokens)
             return self._chunk([{"text": event.text}])
-        if isinstance(self._block, Thinking):
+        if kind is Thinking:
             return self._chunk([{"text": event.text, "thought": True}])
         return b""
 

@@ -35,7 +35,6 @@ class AnswerWatch:
         self._found: dict[str, None] = {}
         self._shapes: set[_Shape] = set()
         self._shape_of = _SHAPES[src]
-        self._usage: Any = None
 
     @staticmethod
     def knows(src: WireFormatName) -> bool:
@@ -49,12 +48,9 @@ class AnswerWatch:
     def look_at_event(self, body: JsonObject) -> None:
         """Look at the object of one event."""
         body = _inside(body)
-        # Each chunk of Google's repeats the counts, mostly the same ones.
-        usage = body.get("usageMetadata")
-        shape = self._shape_of(body) if usage is None or usage == self._usage else None
+        shape = self._shape_of(body)
         if shape is not None and shape in self._shapes:
             return
-        self._usage = usage
         node = _event_node(self._src)
         kind = body.get("type")
         if node.by_type and (type(kind) is not str or kind not in node.by_type):
@@ -118,7 +114,7 @@ def _anthropic_shape(body: JsonObject) -> _Shape | None:
     delta = body.get("delta")
     if body.get("type") != "content_block_delta" or type(delta) is not dict:
         return None
-    return (*body, *delta)
+    return (*body, "", *delta)
 
 
 def _chat_shape(body: JsonObject) -> _Shape | None:
@@ -129,9 +125,16 @@ def _chat_shape(body: JsonObject) -> _Shape | None:
     delta = choice.get("delta") if type(choice) is dict else None
     if type(delta) is not dict or choice.get("logprobs") is not None:
         return None
-    if "tool_calls" in delta or type(delta.get("content")) is list:
+    if type(delta.get("content")) is list:
         return None
-    return (*body, *choice, *delta)
+    shape = (*body, "", *choice, "", *delta)
+    if "tool_calls" not in delta:
+        return shape
+    calls = delta["tool_calls"]
+    if type(calls) is not list or len(calls) != 1 or type(calls[0]) is not dict:
+        return None
+    function = calls[0].get("function")
+    return (*shape, "", *calls[0], "", *function) if type(function) is dict else None
 
 
 def _responses_shape(body: JsonObject) -> _Shape | None:
@@ -147,12 +150,38 @@ def _google_shape(body: JsonObject) -> _Shape | None:
         return None
     candidate = candidates[0]
     content = candidate.get("content")
-    parts = content.get("parts") if type(content) is dict else None
-    if type(content) is not dict or type(parts) is not list or len(parts) != 1:
+    if type(content) is not dict:
         return None
-    if type(parts[0]) is not dict:
+    parts = content.get("parts")
+    if type(parts) is not list or len(parts) != 1 or type(parts[0]) is not dict:
         return None
-    return (*body, *candidate, *content, *parts[0])
+    counts = _counts_shape(body.get("usageMetadata"))
+    return (
+        None
+        if counts is None
+        else (*body, "", *candidate, "", *content, "", *parts[0], "", *counts)
+    )
+
+
+def _counts_shape(usage: Any) -> _Shape | None:
+    """Return the keys of Google's counts, which come with each chunk, and of the details in them.
+
+    {"totalTokenCount": 3, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 3}]} →
+    ("totalTokenCount", "promptTokensDetails", "modality", "tokenCount")
+    """
+    if usage is None:
+        return ()
+    if type(usage) is not dict:
+        return None
+    keys = [*usage]
+    for value in usage.values():
+        if type(value) is dict:
+            return None
+        for entry in value if type(value) is list else ():
+            if type(entry) is not dict:
+                return None
+            keys += entry
+    return tuple(keys)
 
 
 _SHAPES: Final[dict[WireFormatName, Callable[[JsonObject], _Shape | None]]] = {
@@ -161,4 +190,6 @@ _SHAPES: Final[dict[WireFormatName, Callable[[JsonObject], _Shape | None]]] = {
     OPENAI_RESPONSES: _responses_shape,
     GOOGLE_GENERATE: _google_shape,
 }
-"""For each format, the keys of an event that is one more piece of text; None for other events."""
+"""For each format, the keys of an event that is one more piece of text; None for other events.
+
+"" stands between the keys of two objects."""

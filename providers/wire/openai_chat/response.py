@@ -178,7 +178,7 @@ def dropped_part(part: JsonObject) -> str:
 def reasoning_key(message: JsonObject) -> str | None:
     """Return the field of a message or a delta that holds its reasoning text, if any."""
     for key in REASONING_FIELDS:
-        if isinstance(value := message.get(key), str) and value:
+        if key in message and isinstance(value := message[key], str) and value:
             return key
     return None
 

@@ -57,10 +57,11 @@ from providers.wire.openai_chat.response import (
     transcript_of,
     with_tier,
 )
-from providers.wire.openai_chat.stream_calls import CallParts
+from providers.wire.openai_chat.stream_calls import CallPart, CallParts
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in
 
+_MAYBE_DONE: Final = (b"[", b" ", b"\t", b"\n")
 _CUT: Final = "The provider's stream ended before its answer was complete."
 
 
@@ -85,22 +86,28 @@ class ChatStreamDecoder:
         """See `StreamDecoder.feed`."""
         if self._done:
             return []
-        if event.data.strip() == b"[DONE]":
+        if event.data.startswith(_MAYBE_DONE) and event.data.strip() == b"[DONE]":
             return self._end()
         if (failure := failure_of_event(event)) is not None:
             self._done = True
             return [failure]
         out: list[Event] = []
-        may_have_usage = b"sage" in event.data
+        mentions = event.data.count(b"sage")
         for body in event_bodies(event):
             if self.watch is not None:
                 self.watch(body)
+            # OpenAI's chunks before the last one have a usage of null.
+            is_null = mentions == 1 and "usage" in body and body["usage"] is None
             if not self._done:
-                self._take(body, may_have_usage, out)
+                self._take(body, mentions > 0 and not is_null, out)
         return out
 
     def _take(self, body: JsonObject, may_have_usage: bool, out: list[Event]) -> None:
         choices = body.get("choices")
+        text = self._next_text(choices)
+        if text is not None:
+            self._blocks.add(self._text, Delta(text), out)
+            choices = None
         # Azure's first chunk has results of its content filter alone, without id and choices.
         if not self._started and (choices or body.get("id")):
             self._started = True
@@ -113,6 +120,22 @@ class ChatStreamDecoder:
         if usage is not None:
             self._usage = merged_usage(self._usage, usage)
             out.append(UsageUpdate(self._usage))
+
+    def _next_text(self, choices: Any) -> str | None:
+        """Return the text of a chunk that has nothing else for the open text, as nearly all do.
+
+        [{"index": 0, "delta": {"content": " a"}, "finish_reason": null}] → " a"
+        """
+        if self._text is None or type(choices) is not list or len(choices) != 1:
+            return None
+        choice = choices[0]
+        delta = choice.get("delta") if type(choice) is dict else None
+        if type(delta) is not dict or len(delta) != 1 or self._text[0] != "text":
+            return None
+        if choice.get("finish_reason") or choice.get("logprobs") or choice.get("index"):
+            return None
+        text = delta.get("content")
+        return text if type(text) is str else None
 
     def flush(self) -> list[Event]:
         """See `StreamDecoder.flush`.
@@ -218,9 +241,11 @@ class ChatStreamDecoder:
         if not calls and isinstance(legacy := delta.get("function_call"), dict):
             calls = [{"index": 0, "function": legacy}]
         for position, call in enumerate(calls):
-            if self._calls.begins(call, position, len(calls)):
+            part = CallPart(call)
+            known = self._calls.find(part, position, len(calls))
+            if known is None:
                 self._close_text(out)
-            self._calls.take(call, position, len(calls), out)
+            self._calls.take(part, known, out)
 
 
 class ChatStreamEncoder:
@@ -257,9 +282,12 @@ class ChatStreamEncoder:
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
         handlers = self._handlers
-        return b"".join(
-            [handlers[kind](event) for event in events if (kind := type(event)) in handlers]
-        )
+        out = b""
+        for event in events:
+            handler = handlers.get(type(event))
+            if handler is not None:
+                out += handler(event)
+        return out
 
     def _chunk(self, delta: JsonObject, finish: str | None = None, logprobs: Any = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
@@ -297,13 +325,13 @@ class ChatStreamEncoder:
         return first
 
     def _on_delta(self, event: Delta) -> bytes:
-        block = self._block
-        if isinstance(block, ToolCall):
+        kind_of_block = type(self._block)
+        if kind_of_block is ToolCall:
             kind, field = self._call_key
             return self._chunk(
                 {"tool_calls": [{"index": self._call_index, kind: {field: event.text}}]}
             )
-        if not isinstance(block, Text | Thinking):
+        if kind_of_block is not Text and kind_of_block is not Thinking:
             return b""
         self._length += len(event.text)
         logprobs = {"content": event.logprobs, "refusal": None} if event.logprobs else None

@@ -18,7 +18,7 @@ from providers.wire.rules.json_end import JsonEnd
 from providers.wire.rules.sequence import Sequencer
 
 
-class _Call:
+class OpenCall:
     """One call. `key` is its position in the order of their beginnings."""
 
     __slots__ = ("block", "end", "ids", "index", "key", "ready", "text", "unread")
@@ -46,7 +46,7 @@ class _Call:
         return self.end.complete and not self.block.custom
 
 
-class _Part:
+class CallPart:
     """One entry of `tool_calls` in a delta, with its fields in one form."""
 
     __slots__ = ("custom", "id", "index", "name", "text")
@@ -77,24 +77,19 @@ class CallParts:
     def __init__(self, blocks: Sequencer, losses: Losses) -> None:
         self._blocks = blocks
         self._losses = losses
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
-        self._last: _Call | None = None
+        self._calls: list[OpenCall] = []
+        self._by_index: dict[int, OpenCall] = {}
+        self._by_id: dict[str, OpenCall] = {}
+        self._last: OpenCall | None = None
 
     @property
     def called(self) -> list[Block]:
         """The calls so far that have a name."""
         return [call.block for call in self._calls if call.block.name]
 
-    def begins(self, raw: JsonObject, position: int, of: int) -> bool:
-        """Return whether an entry of `tool_calls` begins a new call."""
-        return self._find(_Part(raw), position, of) is None
-
-    def take(self, raw: JsonObject, position: int, of: int, out: list[Event]) -> None:
-        """Take an entry of `tool_calls`; `position` is its own among the `of` entries."""
-        part = _Part(raw)
-        call = self._find(part, position, of) or self._new(part, out)
+    def take(self, part: CallPart, known: OpenCall | None, out: list[Event]) -> None:
+        """Take an entry of `tool_calls`; `known` is what `find` returned for it."""
+        call = known or self._new(part, out)
         self._last = call
         self._identify(call, part, out)
         if part.text and self._blocks.add(call.key, Delta(part.text), out):
@@ -122,8 +117,11 @@ class CallParts:
                 self._blocks.drop(call.key, out)
                 self._losses.add("tool_calls", "A call without a name was dropped.")
 
-    def _find(self, part: _Part, position: int, of: int) -> _Call | None:
-        """Return the call to which a part belongs, or None if it begins one."""
+    def find(self, part: CallPart, position: int, of: int) -> OpenCall | None:
+        """Return the call to which a part belongs, or None if it begins one.
+
+        `position` is the part's own among the `of` entries of one delta.
+        """
         by_id = self._by_id.get(part.id) if part.id else None
         if by_id is not None and not self._is_other_index(by_id, part):
             return by_id
@@ -138,12 +136,12 @@ class CallParts:
             return None
         return candidate
 
-    def _is_other_index(self, call: _Call, part: _Part) -> bool:
+    def _is_other_index(self, call: OpenCall, part: CallPart) -> bool:
         """Return whether a known id comes with a name at another index: an id used twice."""
         indices = (call.index, part.index)
         return bool(part.name) and None not in indices and call.index != part.index
 
-    def _unnumbered(self, part: _Part) -> _Call | None:
+    def _unnumbered(self, part: CallPart) -> OpenCall | None:
         """Return the call that a server numbers only after its first part."""
         index = part.index
         if part.name or index is None or not 0 <= index < len(self._calls):
@@ -151,7 +149,7 @@ class CallParts:
         call = self._calls[index]
         return call if call.index is None else None
 
-    def _is_new(self, old: _Call, part: _Part) -> bool:
+    def _is_new(self, old: OpenCall, part: CallPart) -> bool:
         """Return whether a part begins a call, although its index is that of an earlier one."""
         if not part.name or not old.block.name:
             return False
@@ -164,15 +162,15 @@ class CallParts:
         counts = part.index is not None and len(self._by_index) > 1
         return not counts and (not part.text or part.begins_object)
 
-    def _new(self, part: _Part, out: list[Event]) -> _Call:
-        call = _Call(len(self._calls), part.index, part.custom)
+    def _new(self, part: CallPart, out: list[Event]) -> OpenCall:
+        call = OpenCall(len(self._calls), part.index, part.custom)
         self._calls.append(call)
         if part.index is not None:
             self._by_index[part.index] = call
         self._blocks.open(call.key, call.block, out, ready=False)
         return call
 
-    def _identify(self, call: _Call, part: _Part, out: list[Event]) -> None:
+    def _identify(self, call: OpenCall, part: CallPart, out: list[Event]) -> None:
         """Take name, id and index from a part, as far as the call has none."""
         if call.index is None and part.index is not None:
             call.index = part.index
@@ -189,7 +187,7 @@ class CallParts:
         if call.block.name and (call.block.id or is_duplicate):
             self._release(call, out)
 
-    def _release(self, call: _Call, out: list[Event]) -> None:
+    def _release(self, call: OpenCall, out: list[Event]) -> None:
         call.ready = True
         call.block.id = call.block.id or f"call_{secrets.token_hex(8)}"
         self._blocks.release(call.key, out)

@@ -83,9 +83,12 @@ class ResponsesStreamEncoder:
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
         handlers = self._handlers
-        return b"".join(
-            [handlers[kind](event) for event in events if (kind := type(event)) in handlers]
-        )
+        out = b""
+        for event in events:
+            handler = handlers.get(type(event))
+            if handler is not None:
+                out += handler(event)
+        return out
 
     def _event(self, kind: str, body: JsonObject) -> bytes:
         self._sequence += 1

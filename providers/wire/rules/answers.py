@@ -108,6 +108,7 @@ class AnswerFilter:
         self._first: str | None = None  # the beginning of a call's arguments
         self._start_due: BlockStart | None = None  # the start of a text without content so far
         self._dropping = False
+        self._flows = False  # the open block has begun, and its deltas stay as they are
         self._pieces: list[str] = []
         self._signed: list[Thinking] = []
         self._returning: Thinking | None = None  # the open block's reasoning, if it is to return
@@ -145,30 +146,27 @@ class AnswerFilter:
         response.usage = self._usage(response.usage)
         self._finished(response.finish)
 
-    def feed(self, events: Sequence[Event]) -> list[Event]:
+    def feed(self, events: Sequence[Event]) -> Sequence[Event]:
         """Convert one event into the events for the encoder."""
-        if len(events) == 1 and type(events[0]) is Delta and self._passes():
-            return [events[0]]
+        first = events[0] if self._flows and len(events) == 1 else None
+        if type(first) is Delta and not first.logprobs:
+            self._pieces.append(first.text)
+            return events
         out: list[Event] = []
         for event in events:
             self._take(event, out)
         return out
 
-    def _passes(self) -> bool:
-        return (
-            self._held is None
-            and self._first is None
-            and not self._dropping
-            and isinstance(self._block, ToolCall)
-        )
-
     def _take(self, event: Event, out: list[Event]) -> None:
-        if isinstance(event, BlockStart):
+        if isinstance(event, Delta):
+            self._delta(event, out)
+        elif isinstance(event, UsageUpdate):
+            # Google sends one with each chunk.
+            out.append(self._with_tier(event))
+        elif isinstance(event, BlockStart):
             self._start(event, out)
         elif isinstance(event, BlockStop):
             self._stop(event, out)
-        elif isinstance(event, Delta):
-            self._delta(event, out)
         elif isinstance(event, SignatureDelta):
             if not self._dropping:
                 self._signature(event)
@@ -181,7 +179,7 @@ class AnswerFilter:
         else:
             if isinstance(event, Failure) and self._src != self._dst:
                 event.kind = None
-            elif isinstance(event, UsageUpdate | Start):
+            elif isinstance(event, Start):
                 event = self._with_tier(event)
             elif isinstance(event, End):
                 self._finished(event.finish)
@@ -189,6 +187,7 @@ class AnswerFilter:
 
     def _start(self, event: BlockStart, out: list[Event]) -> None:
         block = self._block = event.block
+        self._flows = False
         found = self._searched(block)
         for one in found or []:
             out += [BlockStart(one), BlockStop()]
@@ -225,8 +224,7 @@ class AnswerFilter:
         if self._held is not None:
             self._held.append(event.text)
             return
-        if isinstance(self._block, Text | Thinking):
-            self._pieces.append(event.text)
+        self._pieces.append(event.text)
         if self._first is not None:
             # `null` and white space are no arguments: they wait for what follows.
             self._first += event.text
@@ -240,6 +238,7 @@ class AnswerFilter:
             self._begin(out)
         if self._start_due is None:
             out.append(event)
+            self._flows = True
 
     def _begin(self, out: list[Event]) -> None:
         """Send the start of a text that has something to say."""
@@ -257,6 +256,7 @@ class AnswerFilter:
             self._signed.append(self._returning)
 
     def _stop(self, event: BlockStop, out: list[Event]) -> None:
+        self._flows = False
         if self._dropping:
             self._dropping = False
             return

@@ -283,3 +283,17 @@ def test_a_field_of_every_event_is_one_loss(src) -> None:
     events = [event | {MARK: 1} for event in EVENTS[src]]
     _, translator = streamed(events, src, dst)
     assert 1 <= len([loss for loss in translator.losses if loss.path == MARK]) <= 2
+
+
+@pytest.mark.parametrize("src", [C, G])
+def test_an_unknown_field_is_listed_after_an_equal_event_without_it(src) -> None:
+    call = {"index": 0, "function": {"arguments": "1"}}
+    counts = {"totalTokenCount": 1, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1}]}
+    repeated: dict[str, Any] = {
+        C: {"id": "c", "choices": [{"index": 0, "delta": {"tool_calls": [call]}}]},
+        G: {**EVENTS[G][0], "usageMetadata": counts},
+    }[src]
+    for path in levels(repeated):
+        events = [*EVENTS[src][:-1], repeated, repeated, marked(repeated, path), EVENTS[src][-1]]
+        _, translator = streamed(events, src, A)
+        assert [loss for loss in translator.losses if loss.path.endswith(MARK)], path

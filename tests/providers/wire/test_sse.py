@@ -122,3 +122,16 @@ def test_recorded_streams_survive_any_cut(corpus):
         assert whole, file.name
         assert facts(parse([raw[i : i + 7] for i in range(0, len(raw), 7)])) == facts(whole)
     assert seen > 100
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_event_of_one_chunk_is_the_same_as_in_any_chunking(line_end: bytes) -> None:
+    lines = [b"event: x", b"data: 1", b"", b'data: {"a": "b"}', b"", b"data: a", b"data: b", b""]
+    events = b"".join(line + line_end for line in lines)
+    whole = SseParser().feed(events)
+    parser = SseParser()
+    blank = line_end * 2
+    chunks = [chunk + blank for chunk in events.split(blank)[:-1]]
+    assert [event for chunk in chunks for event in parser.feed(chunk)] == whole
+    assert [event.data for event in whole] == [b"1", b'{"a": "b"}', b"a\nb"]
+    assert whole[-1].end_offset == len(events)
