@@ -25,6 +25,8 @@ from tests.query_counts import UPDATE_OPTION, QueryCounts
 from tests.visitors import viewer
 
 SLOW_FOLDERS = ("browser", "cli", "e2e", "jail")
+LONG_FILES = ("test_on_postgresql.py", "test_query_counts.py", "console/test_bad_input.py")
+"""Those of other folders that take half a minute."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,8 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that start processes first: all workers then end at about the same time."""
-    items.sort(key=lambda item: item.path.relative_to(ROOT / "tests").parts[0] not in SLOW_FOLDERS)
+    """Put the files that take long first: all workers then end at about the same time."""
+    slow = {path for path in {item.path for item in items} if is_slow(path)}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def is_slow(path: Path) -> bool:
+    """Tell if a file starts processes, or takes long for another reason."""
+    inside = path.relative_to(ROOT / "tests")
+    return inside.parts[0] in SLOW_FOLDERS or inside.as_posix().endswith(LONG_FILES)
 
 
 @pytest.hookimpl(wrapper=True)

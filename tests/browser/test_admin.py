@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from ccproxy_site.console.login_link import make_login_link
 from ccproxy_site.models import SentNotice
+from tests.browser.visit import patient_context
 from tests.rows import make_flow, make_provider, make_rule, make_status
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -53,7 +54,7 @@ def visitor(browser: Any, live_server: Any) -> Iterator[Visitor]:
     make_flow()
     make_status()
     link = make_login_link(live_server.url)
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = patient_context(browser, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     visitor = Visitor(page, live_server.url)
     page.on(

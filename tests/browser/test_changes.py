@@ -21,7 +21,6 @@ pytestmark = [
 
 
 def test_two_marked_rows_are_compared_with_d(visit: Visit) -> None:
-    visit.page.set_default_timeout(8000)
     page = visit.go("/flows/")
     page.keyboard.press("j")
     page.keyboard.press("m")
@@ -48,7 +47,6 @@ def test_two_marked_rows_are_compared_with_d(visit: Visit) -> None:
 
 
 def test_r_sends_the_chosen_row_again(visit: Visit) -> None:
-    visit.page.set_default_timeout(8000)
     page = visit.go("/flows/?provider=local")
     page.keyboard.press("j")
     page.keyboard.press("r")
@@ -61,7 +59,6 @@ def test_r_sends_the_chosen_row_again(visit: Visit) -> None:
 
 
 def test_a_mark_and_the_flow_that_is_open(visit: Visit) -> None:
-    visit.page.set_default_timeout(8000)
     page = visit.go(f"/flows/{IDS['redirect']}/")
     page.keyboard.press("m")
     page.wait_for_selector("#marked >> text=mark another one")
@@ -79,7 +76,6 @@ def test_n_and_p_go_from_change_to_change(
     with visiting(
         browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme
     ) as visit:
-        visit.page.set_default_timeout(8000)
         page = visit.go(f"/flows/{IDS['redirect']}/?tab=changes")
         page.wait_for_selector("[data-jumps]:not([hidden])")
         count = page.locator("[data-change]").count()
@@ -107,7 +103,6 @@ def test_losses_of_a_translation_are_listed_and_reordering_can_be_hidden(
     visit: Visit, interceptor: Interceptor
 ) -> None:
     interceptor.call(seeds.loss_and_reordering, "chat")
-    visit.page.set_default_timeout(8000)
     page = visit.go(f"/flows/{IDS['chat']}/?tab=changes")
     assert "top_k" in page.inner_text(".change") and "no such setting" in page.inner_text(".change")
     assert "only moved" in page.inner_text(".change")

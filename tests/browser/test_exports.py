@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.visit import Visit, visiting
+from tests.browser.visit import Visit, patient_context, visiting
 from tests.e2e.process import Interceptor
 from tests.flows.seed import IDS
 
@@ -35,7 +35,7 @@ def test_a_har_answers_in_the_providers_place(
         download.value.save_as(path)
     entries = json.loads(path.read_text())["log"]["entries"]
     chat = next(entry for entry in entries if entry["pageref"] == IDS["chat"])
-    context = browser.new_context()
+    context = patient_context(browser)
     try:
         context.route_from_har(path, not_found="abort")
         page = context.new_page()
@@ -61,7 +61,6 @@ def test_copy_explain_and_jq_pages(
     with visiting(
         browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme
     ) as visit:
-        visit.page.set_default_timeout(8000)
         page = visit.go(f"/flows/{IDS['redirect']}/")
         page.keyboard.press("c")
         page.wait_for_selector(".steps .menu[open] a:focus")

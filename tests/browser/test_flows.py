@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.browser import seeds
-from tests.browser.visit import Visit, visiting
+from tests.browser.visit import Visit, patient_context, visiting
 from tests.e2e.conftest import REAL_KEY
 from tests.e2e.process import Interceptor
 from tests.e2e.test_websocket import dial
@@ -348,7 +348,7 @@ def test_a_page_of_another_origin_sees_nothing(
     with Upstream() as other:
         html = (("content-type", "text/html"),)
         other.scripts["/"] = Script(headers=html, pieces=(b"<p>evil</p>",))
-        context = browser.new_context(storage_state=state)
+        context = patient_context(browser, storage_state=state)
         page = context.new_page()
         page.goto(f"http://127.0.0.1:{other.port}/")
         base = seeded.console_url

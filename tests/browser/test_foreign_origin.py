@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.visit import chromium, sign_in
+from tests.browser.visit import chromium, patient_context, sign_in
 from tests.e2e.conftest import REAL_KEY, provider_yaml
 from tests.e2e.process import Interceptor, running
 from tests.fakes.upstream import Script, Upstream
@@ -183,12 +183,12 @@ def test_foreign_pages(
     sockets = [f"{ws}/ws/flows/", f"{ws.replace('127.0.0.1', 'localhost')}/ws/flows/"]
     before = state(interceptor)
     for host in ("evil.test", "127.0.0.1", "localhost"):
-        context = browser.new_context(storage_state=signed_in)
+        context = patient_context(browser, storage_state=signed_in)
         page = context.new_page()
         page.goto(f"http://{host}:{page_port}/")
         assert page.evaluate(PROBES, [interceptor.url, console, sockets]) == [], host
         context.close()
-    context = browser.new_context(storage_state=signed_in)
+    context = patient_context(browser, storage_state=signed_in)
     mine = context.new_page()
     mine.goto(f"{console}/flows/")
     assert mine.url == f"{console}/flows/", "the user is still signed in"
@@ -202,7 +202,7 @@ def test_a_rebound_name(
 ) -> None:
     before = state(interceptor)
     for base in (interceptor.url, interceptor.console_url):
-        context = browser.new_context(storage_state=signed_in)
+        context = patient_context(browser, storage_state=signed_in)
         page = context.new_page()
         answer = page.goto(base.replace("127.0.0.1", "evil.test") + "/")
         assert answer.status == 421
@@ -214,7 +214,7 @@ def test_a_rebound_name(
 
 def test_the_console_itself_works(interceptor: Interceptor, browser: Any, signed_in: Any) -> None:
     """The same browser, on the console's own pages: the rules are not simply shut."""
-    context = browser.new_context(storage_state=signed_in)
+    context = patient_context(browser, storage_state=signed_in)
     page = context.new_page()
     page.goto(f"{interceptor.console_url}/flows/")
     assert page.evaluate("async () => (await fetch('/api/providers/')).status") == 200
@@ -228,7 +228,7 @@ def test_the_console_itself_works(interceptor: Interceptor, browser: Any, signed
 def test_a_link_on_another_page_leads_to_the_console(
     interceptor: Interceptor, page_port: int, browser: Any, signed_in: Any
 ) -> None:
-    context = browser.new_context(storage_state=signed_in)
+    context = patient_context(browser, storage_state=signed_in)
     page = context.new_page()
     page.goto(f"http://evil.test:{page_port}/")
     page.evaluate(f"() => {{ location.href = '{interceptor.console_url}/flows/' }}")

@@ -59,11 +59,9 @@ def said(*words: str) -> list[bytes]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(request: pytest.FixtureRequest, upstream: Upstream) -> None:
+def _fresh(upstream: Upstream) -> None:
     upstream.scripts.clear()
     upstream.requests.clear()
-    if "visit" in request.fixturenames:
-        request.getfixturevalue("visit").page.set_default_timeout(8000)
 
 
 def ask(interceptor: Interceptor, upstream: Upstream, **headers: str) -> str:
@@ -199,7 +197,6 @@ def test_how_it_looks(
     with visiting(
         browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme
     ) as visit:
-        visit.page.set_default_timeout(8000)
         page = visit.go(f"/flows/{original}/resend/")
         page.fill(
             "#edit-body", page.input_value("#edit-body").replace("What is new?", "What is old?")

@@ -11,6 +11,7 @@ from flows.export.session_file import session_html
 from flows.queries.sessions import session
 from tests.browser.test_accessibility import LOOK_RULES, RUN, WIDTHS
 from tests.browser.test_flows import WIDE
+from tests.browser.visit import patient_context
 from tests.flows.seed_session import SESSION, seed_session
 
 pytestmark = pytest.mark.browser
@@ -32,7 +33,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 
 def test_the_file_works_alone(file: Path, browser: Any, axe: str) -> None:
     # Out of the policy's sight, so that axe itself may run; what the page does is still watched.
-    context = browser.new_context(viewport=WIDTHS["light"], offline=True)
+    context = patient_context(browser, viewport=WIDTHS["light"], offline=True)
     page = context.new_page()
     asked: list[str] = []
     complaints: list[str] = []
@@ -61,7 +62,7 @@ def test_the_file_works_alone(file: Path, browser: Any, axe: str) -> None:
 
 
 def found_by_axe(file: Path, browser: Any, axe: str) -> list[Any]:
-    context = browser.new_context(viewport=WIDTHS["light"], bypass_csp=True)
+    context = patient_context(browser, viewport=WIDTHS["light"], bypass_csp=True)
     page = context.new_page()
     page.goto(file.as_uri())
     page.evaluate(axe)

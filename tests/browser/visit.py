@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tests.e2e.process import Interceptor, wait_until
 from tests.environment import need
+from tests.patience import PATIENCE_S
 
 ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
@@ -64,6 +65,13 @@ class Visit:
             self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
+def patient_context(browser: Any, **options: Any) -> Any:
+    """A context whose pages wait as long as anything here may take."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE_S * 1000)
+    return context
+
+
 @contextlib.contextmanager
 def chromium(playwright: Any, *arguments: str) -> Iterator[Any]:
     """Debian's Chromium, with further arguments.
@@ -83,7 +91,7 @@ def sign_in(browser: Any, interceptor: Interceptor) -> Any:
     """Open the login link as a newcomer would; the state of the signed-in browser."""
     link_file = interceptor.config_dir / "login-link"
     wait_until(link_file.exists, "the login link is written")
-    context = browser.new_context()
+    context = patient_context(browser)
     page = context.new_page()
     page.goto(link_file.read_text().strip())
     page.locator("button:focus").wait_for()
@@ -97,8 +105,8 @@ def sign_in(browser: Any, interceptor: Interceptor) -> Any:
 @contextlib.contextmanager
 def visiting(browser: Any, interceptor: Interceptor, state: Any, **options: Any) -> Iterator[Visit]:
     """A page of a signed-in browser; what it complained about fails the test."""
-    context = browser.new_context(
-        **{"viewport": {"width": 1280, "height": 800}, "storage_state": state} | options
+    context = patient_context(
+        browser, **{"viewport": {"width": 1280, "height": 800}, "storage_state": state} | options
     )
     visit = Visit(context.new_page(), interceptor.console_url)
     visit.watch()

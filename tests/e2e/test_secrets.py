@@ -284,7 +284,7 @@ def watch_one(use: Used, console: Console, upstream: Upstream, provider: str) ->
     [running_flow] = wait_until(
         lambda: use.process.flows("state='live'"), "the running flow is recorded"
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     heard: list[bytes] = []
     with listening(console, f"/ws/flows/{running_flow['id']}/?from=0", heard):
         while b"that was it" not in b"".join(heard):

@@ -46,7 +46,7 @@ def redis(port: int) -> Iterator[str]:
 
 
 def _wait(url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     connection = client.Redis.from_url(url)
     while True:
         try:

@@ -161,6 +161,17 @@ class Running:
     """Wait for a coroutine that runs where the proxy does."""
 
 
+async def _end_tasks() -> None:
+    """End the handlers of connections that a test left open.
+
+    The collector would find them unfinished after the loop is closed, and say so in another test.
+    """
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
 @contextmanager
 def running_proxy(
     config: Snapshot, *, config_dir: Path | None = None, **options: Any
@@ -213,7 +224,7 @@ def running_proxy(
         )
     finally:
         call(proxy.stop(0.2))
+        call(_end_tasks())
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        if not thread.is_alive():
-            loop.close()
+        thread.join(PATIENCE_S)
+        loop.close()

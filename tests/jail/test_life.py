@@ -218,6 +218,10 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.end, text.encode())
 
+    def is_lent(self) -> bool:
+        """Tell if the keys go to a job of the shell, and not to the shell."""
+        return os.tcgetpgrp(self.end) != self.pid
+
     def expect(self, pattern: str, timeout_s: float = PATIENCE_S) -> str:
         deadline = time.monotonic() + timeout_s
         while not (found := re.search(pattern, self.text)):
@@ -257,14 +261,15 @@ def test_a_terminal_is_a_terminal(world, nothing_left):
         terminal.type("stty size; test -t 0 && echo is-a-tty\n")
         terminal.expect("33 101")
         terminal.expect("is-a-tty")
-        terminal.type("sleep 50\n")
-        time.sleep(0.5)
+        # The terminal shows what is typed too, but only the program itself says up-42.
+        terminal.type("sh -c 'echo up-$((40 + 2)); exec sleep 50'\n")
+        terminal.expect("up-42")
         terminal.type("\x03")
         terminal.expect("> ")
         terminal.type("echo code=$?\n")
         terminal.expect("code=130")
-        terminal.type("sleep 51\n")
-        time.sleep(0.5)
+        terminal.type("sh -c 'echo up-$((40 + 3)); exec sleep 51'\n")
+        terminal.expect("up-43")
         terminal.type("\x1a")
         terminal.expect("Stopped")
         terminal.type("bg; kill %1; wait %1; echo gone=$?\n")
@@ -288,12 +293,12 @@ def test_the_jail_is_a_job_of_the_shell_around_it(world, nothing_left):
         terminal.expect("Stopped")
         terminal.type("fg\n")
         terminal.expect("again")
-        time.sleep(0.3)
         terminal.type("\x1a")
         terminal.expect("Stopped")
         terminal.type("fg\n")
         terminal.expect("job.sh")
-        time.sleep(0.3)
+        # Until then the shell itself would take the key.
+        wait_until(terminal.is_lent, "the job has the terminal")
         terminal.type("\x03")
         terminal.expect("> ")
         terminal.type("echo code=$?; exit 5\n")

@@ -69,12 +69,12 @@ def test_a_server_in_the_jail_is_reached_from_both_sides(world, backend, bind):
     """As the callback of an OAuth login needs it: the browser is outside, the server inside."""
     port = free_port()
     with serving(world, bind, port, "--wireguard", backend) as process:
-        wait_until(lambda: asked(port) == "from the jail /outside", "the port is forwarded", 10)
+        wait_until(lambda: asked(port) == "from the jail /outside", "the port is forwarded")
         assert asked(port, "[::1]") == "from the jail /outside"
         say(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "closed\n"
-        wait_until(lambda: not listens(port), "the port is closed again", 10)
+        wait_until(lambda: not listens(port), "the port is closed again")
         say(process)
         assert process.wait(PATIENCE_S) == 0
 
@@ -91,7 +91,7 @@ def test_a_port_in_use_here_is_left_alone(world):
         with serving(world, "127.0.0.1", port) as process:
             marker = free_port()
             with serving(world, "127.0.0.1", marker) as other:
-                wait_until(lambda: asked(marker), "the watch has looked", 10)
+                wait_until(lambda: asked(marker), "the watch has looked")
                 other.communicate("\n\n", timeout=PATIENCE_S)
             err = process.communicate("\n\n", timeout=PATIENCE_S)[1]
         assert process.returncode == 0
@@ -163,7 +163,7 @@ def test_the_products_own_ports_are_not_forwarded(world):
         sys.executable, "-I", "-c", code, stdin=subprocess.PIPE, environ=environ
     ) as process:
         assert process.stdout.readline() == "up\n"
-        wait_until(lambda: listens(other), "the watch has looked", 10)
+        wait_until(lambda: listens(other), "the watch has looked")
         assert not listens(own)
         process.communicate("\n", timeout=PATIENCE_S)
 
@@ -182,7 +182,7 @@ def test_much_data_passes_whole(world):
     )
     with world.start(sys.executable, "-I", "-c", code) as process:
         assert process.stdout.readline() == "up\n"
-        wait_until(lambda: listens(port), "the port is forwarded", 10)
+        wait_until(lambda: listens(port), "the port is forwarded")
         sent = os.urandom(3_000_000)
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
             client.sendall(sent)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jail.stages import seccomp
 from jail.stages.seccomp import FAMILIES, MACHINES, TIOCLINUX, TIOCSTI, Instruction, program
 from tests.environment import ROOT, need
+from tests.patience import PATIENCE_S
 
 ALLOWED = 0
 X86, ARM = MACHINES["x86_64"], MACHINES["aarch64"]
@@ -112,7 +113,10 @@ print(os.popen("echo a child runs").read().strip())
 def test_the_kernel_takes_the_program() -> None:
     need("a processor with a filter", os.uname().machine in MACHINES)
     done = subprocess.run(
-        [sys.executable, "-c", FILTERED, str(ROOT)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FILTERED, str(ROOT)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     assert done.stdout.splitlines() == ["EAFNOSUPPORT", "a child runs"], done.stderr
     assert socket.AF_VSOCK not in FAMILIES

@@ -27,6 +27,7 @@ from flows.redaction.redactor import Redactor
 from flows.routing import websocket_urlpatterns
 from providers.auth.registry import SecretRegistry
 from tests.flows import records
+from tests.patience import PATIENCE_S
 from tests.visitors import viewer
 
 FLOW = "0a1b2c3d-0006-4000-8000-000000000006"
@@ -76,7 +77,7 @@ async def listen(group: str) -> str:
 
 async def next_message(channel: str) -> dict[str, Any]:
     layer: Any = get_channel_layer()
-    message: dict[str, Any] = await asyncio.wait_for(layer.receive(channel), 5)
+    message: dict[str, Any] = await asyncio.wait_for(layer.receive(channel), PATIENCE_S)
     return message
 
 

@@ -23,6 +23,7 @@ from tests.fakes.otlp_collector import GrpcCollector
 from tests.flows.records import eventually
 from tests.flows.telemetry.model_calls import anthropic
 from tests.flows.telemetry.traced import written
+from tests.patience import PATIENCE_S
 
 
 class ScriptedSender:
@@ -79,7 +80,7 @@ def test_one_notice_however_often_it_fails_and_one_when_it_works_again(
     with caplog.at_level(logging.INFO), outbox(sender) as box:
         box.put(b"a", 1)
         for _ in range(3):
-            assert sender.asked.acquire(timeout=20)
+            assert sender.asked.acquire(timeout=PATIENCE_S)
         assert len(notices(caplog)) == 1
         assert "does not reach here (UNAVAILABLE)" in notices(caplog)[0]
         sender.failure = None
@@ -93,7 +94,7 @@ def test_a_frozen_collector_costs_a_bounded_memory(caplog: pytest.LogCaptureFixt
     sender.answers.clear()
     with outbox(sender, max_spans=10, max_bytes=1000) as box:
         box.put(b"first", 1)
-        assert sender.asked.acquire(timeout=20)
+        assert sender.asked.acquire(timeout=PATIENCE_S)
         for number in range(100):
             box.put(b"%d" % number, 2)
         stats = box.stats()
@@ -137,7 +138,7 @@ def test_a_batch_is_bounded() -> None:
     sender.answers.clear()
     with outbox(sender) as box:
         box.put(b"0", 1)
-        assert sender.asked.acquire(timeout=20)
+        assert sender.asked.acquire(timeout=PATIENCE_S)
         for _ in range(5):
             box.put(b"x" * 1024 * 1024, 1)
         sender.answers.set()

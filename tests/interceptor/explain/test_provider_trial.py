@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from providers.models import AuditEntry, Provider
+from tests.patience import PATIENCE_S
 from tests.rows import make_provider
 
 
@@ -40,7 +41,7 @@ def vendor() -> Iterator[HTTPServer]:
         thread.start()
         yield server
         server.shutdown()
-        thread.join(5)
+        thread.join(PATIENCE_S)
 
 
 def provider_at(server: HTTPServer, **fields: Any) -> Provider:

@@ -135,7 +135,7 @@ def test_the_listener_ends_with_its_run(world: World) -> None:
     port = httpx.URL(url).port
     with world.tunnel("other.test", url=url) as tunnel:
         world.leases.pop().close()
-        tunnel.settimeout(5)
+        tunnel.settimeout(PATIENCE_S)
         assert tunnel.recv(100) == b""
     with pytest.raises(OSError):
         world.connection(port).close()

@@ -67,7 +67,7 @@ async def test_the_task_looks_again_and_stops() -> None:
     logins = OAuthLogins(secrets=SecretRegistry(), decrypt=str)
     renewal = ProactiveRenewal(logins, sources, interval_s=0.01)
     renewal.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await looks.wait()
     await renewal.stop()
 

@@ -16,6 +16,7 @@ from providers.auth.resolve import Credential, CredentialResolver
 from providers.base.errors import AuthConfigError
 from providers.base.keyring import Keyring
 from tests.environment import ROOT
+from tests.patience import PATIENCE_S
 
 TOKEN = "tok-0123456789abcdef"
 
@@ -169,7 +170,7 @@ def is_in_process_table(pid: int) -> bool:
 
 
 def until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while runs_still(pid):
         assert time.monotonic() < deadline, "the process still runs"
         time.sleep(0.01)

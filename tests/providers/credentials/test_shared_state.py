@@ -8,6 +8,7 @@ from django.db import connection
 from providers.auth.refresh_lock import LoginState, login_digest
 from providers.credentials.shared_state import DatabaseLogins
 from providers.models import CredentialState
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,7 +68,8 @@ async def test_one_at_a_time() -> None:
 
 
 async def test_different_logins_do_not_wait_for_each_other() -> None:
-    async with DatabaseLogins().hold("one"), asyncio.timeout(5), DatabaseLogins().hold("two"):
+    one, two = DatabaseLogins().hold("one"), DatabaseLogins().hold("two")
+    async with one, asyncio.timeout(PATIENCE_S), two:
         pass
 
 
