@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.environment import ROOT
 from tests.fakes.postgres import postgres
 from tests.ports import free_port
@@ -33,6 +35,7 @@ FEWEST_TESTS_OF_THE_RECORD = 60
 ONLY_THERE = "test_a_server_that_was_restarted_is_reached_again"
 
 
+@pytest.mark.timeout(2 * 600)
 def test_they_pass_there_too() -> None:
     """One server and one start serve all files: their tables take seconds to make."""
     paths = [str(ROOT / "tests" / name) for name in FILES]
