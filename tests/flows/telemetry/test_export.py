@@ -19,6 +19,7 @@ from tests.fakes.otlp_collector import GrpcCollector, HttpCollector, attributes
 from tests.flows.records import side
 from tests.flows.telemetry.model_calls import KINDS, anthropic
 from tests.flows.telemetry.traced import root, written
+from tests.patience import PATIENCE_S
 
 KIND_IDS = {f"00000000-0000-4000-8000-{number:012x}": kind for number, kind in enumerate(KINDS, 1)}
 
@@ -39,7 +40,7 @@ def collected() -> Iterator[tuple[GrpcCollector, dict[str, Flow]]]:
         for flow_id, kind in KIND_IDS.items():
             rows[kind] = written(KINDS[kind](id=flow_id), tracing.finished)
         # What waits is sent at the stop.
-        tracing.close(20)
+        tracing.close(PATIENCE_S)
         yield collector, rows
 
 
@@ -108,7 +109,7 @@ def test_http_protobuf() -> None:
         assert tracing is not None
         tracing.start()
         written(anthropic(), tracing.finished)
-        tracing.close(20)
+        tracing.close(PATIENCE_S)
         assert collector.paths == ["/v1/traces"]
         assert collector.spans[0].name == "ccproxy.inbound.POST api.anthropic.com"
         assert collector.metadata[0]["content-type"] == "application/x-protobuf"

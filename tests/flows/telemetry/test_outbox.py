@@ -179,7 +179,7 @@ def test_headers_and_a_collector_that_comes_late(caplog: pytest.LogCaptureFixtur
     written(anthropic(), tracing.finished)
     eventually(lambda: tracing.stats().problem == "UNAVAILABLE")
     with GrpcCollector(address=f"127.0.0.1:{port}") as collector:
-        tracing.close(20)
+        tracing.close(PATIENCE_S)
         assert len(collector.spans) == 4
         assert collector.metadata[0]["api-key"] == "a b"
         assert collector.metadata[0]["tenant"] == "1"

@@ -28,6 +28,7 @@ from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, flow, live, side
 from tests.parts import all_sides, put_parts
+from tests.patience import PATIENCE_S
 
 NOW = datetime.fromtimestamp(EPOCH, UTC)
 NO_LIMIT = RetentionPolicy(max_age_days=None, max_flows=None, max_bytes=None)
@@ -175,7 +176,7 @@ def test_the_writer_prunes_by_itself(transactional_db: None) -> None:
     writer = FlowWriter(redactor=Redactor(SecretRegistry()), retention=policy)
     writer.start()
     eventually(lambda: not Flow.objects.exists())
-    assert writer.close(5)
+    assert writer.close(PATIENCE_S)
     assert writer.stats().pruned == 1
 
 

@@ -25,6 +25,7 @@ from flows.writer.thread import FlowWriter
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, eventually, flow, live, side
 from tests.parts import all_sides
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 needs_a_file_lock = pytest.mark.skipif(
@@ -43,7 +44,7 @@ def running(**options: Any) -> Iterator[FlowWriter]:
     try:
         yield writer
     finally:
-        writer.close(10)
+        writer.close(PATIENCE_S)
 
 
 @contextmanager
@@ -268,7 +269,7 @@ def test_close_writes_what_waits_and_takes_nothing_more() -> None:
     with running(batch_window_s=60.0) as writer:
         for number in range(250):
             writer.finished(flow(f"flow-{number}"))
-        assert writer.close(20) is True
+        assert writer.close(PATIENCE_S) is True
         writer.finished(flow("too-late"))
     assert Flow.objects.count() == 250
     assert writer.stats().records_dropped == 1

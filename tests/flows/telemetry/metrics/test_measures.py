@@ -28,6 +28,7 @@ from tests.flows.telemetry.model_calls import (
     retried,
 )
 from tests.flows.telemetry.traced import written
+from tests.patience import PATIENCE_S
 
 STATS = WriterStats(3, 0, 9, 2, 1, 1, 0, 1.7, "", False, 0)
 CALL = {
@@ -122,7 +123,7 @@ def test_the_collector_gets_the_values_at_the_stop() -> None:
         push = metrics_push_of(conf, lambda: points, {})
         assert push is not None
         push.start()
-        push.close(20)
+        push.close(PATIENCE_S)
         (request,) = collector.wait_for(1, "metrics")
     (group,) = request.resource_metrics
     assert attributes(group.resource.attributes)["service.name"] == "s"
@@ -151,7 +152,7 @@ def test_metrics_by_http_now_and_then() -> None:
         assert push is not None
         push.start()
         collector.wait_for(2, "metrics")
-        push.close(20)
+        push.close(PATIENCE_S)
     assert set(collector.paths) == {"/v1/metrics"}
 
 
@@ -169,7 +170,7 @@ def test_a_collector_that_refuses_metrics_is_one_line(caplog: pytest.LogCaptureF
         assert push is not None
         push.start()
         eventually(lambda: len(asked) >= 3)
-        push.close(20)
+        push.close(PATIENCE_S)
     lines = [record for record in caplog.records if "do not reach" in record.getMessage()]
     assert len(lines) == 1
 
