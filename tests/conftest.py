@@ -25,7 +25,7 @@ from tests.query_counts import UPDATE_OPTION, QueryCounts
 from tests.visitors import viewer
 
 SLOW_FOLDERS = ("browser", "cli", "e2e", "jail")
-LONG_FILES = ("test_on_postgresql.py", "test_query_counts.py", "console/test_bad_input.py")
+LONG_FILES = ("flows/console/test_bad_input.py",)
 """Those of other folders that take half a minute."""
 
 
@@ -40,9 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def is_slow(path: Path) -> bool:
-    """Tell if a file starts processes, or takes long for another reason."""
+    """Tell if a file starts processes, looks at the whole product, or takes long otherwise."""
     inside = path.relative_to(ROOT / "tests")
-    return inside.parts[0] in SLOW_FOLDERS or inside.as_posix().endswith(LONG_FILES)
+    looks_at_everything = len(inside.parts) == 1
+    return looks_at_everything or inside.parts[0] in SLOW_FOLDERS or inside.as_posix() in LONG_FILES
 
 
 @pytest.hookimpl(wrapper=True)

@@ -229,8 +229,10 @@ def test_its_own_retries_replace_the_further_attempts(proxy: Running, upstream: 
 
 
 def test_the_budget_is_of_the_time_since_the_first_attempt(assist: Upstream) -> None:
-    chosen = policy(total_retry_budget_seconds=0.2, sticky_retry_attempts=5)
-    refuse(assist, {"large": [json_script(error(delay="0.15s"), 429)] * 9})
+    chosen = policy(total_retry_budget_seconds=30, sticky_retry_attempts=5)
+    # Each wait has room in the budget, both together have none.
+    delays = ("0.05s", "29.97s", "0.05s")
+    refuse(assist, {"large": [json_script(error(delay=delay), 429) for delay in delays]})
     with running_proxy(snapshot(), capacity=chosen) as proxy:
         configure(proxy, assist)
         answer = post(proxy)
@@ -248,7 +250,7 @@ def test_without_other_models_the_same_one_is_asked(assist: Upstream) -> None:
 
 
 def test_a_model_that_failed_is_skipped_for_a_while(proxy: Running, upstream: Upstream) -> None:
-    configure(proxy, upstream, cooldown_s=5.0)
+    configure(proxy, upstream, cooldown_s=PATIENCE_S)
     refuse(upstream, {"large": [json_script(error(delay="100s"), 429)]})
     assert post(proxy).status_code == 200
     assert post(proxy).status_code == 200
