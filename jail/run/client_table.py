@@ -1,7 +1,7 @@
 """THE table of clients: how `ccproxy run` points each at the proxy, or why it cannot. No Django.
 
 An entry was observed with the client's own program in the version that it names; others say that
-they were not tried, and only repeat the client's documentation. Where a base URL
+they were not tried, and only repeat the client's documentation or source. Where a base URL
 does not work and the variables of the forward proxy do, `run` uses these. Those that cannot be
 pointed anywhere are listed too: the jail captures them all the same.
 """
@@ -55,6 +55,16 @@ def _opencode_variables(route: Route, environ: Mapping[str, str]) -> dict[str, s
     return {_OPENCODE: json.dumps({"provider": providers})}
 
 
+def _goose_variables(route: Route, environ: Mapping[str, str]) -> dict[str, str]:
+    """goose reads hosts of its own, which may have a path; a host that the user set stays."""
+    variables = {}
+    for vendor in ALL:
+        name = f"{vendor.provider.upper()}_HOST"
+        if not environ.get(name) and not kept_urls(route, environ, (vendor,)):
+            variables[name] = route.base_url(vendor, environ)
+    return variables
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """A client: its program, the vendors whose base URLs it reads, and what it needs."""
@@ -104,7 +114,7 @@ CLIENTS: Final = (
         "claude",
         (ANTHROPIC,),
         "its telemetry goes to api.anthropic.com directly; the jail shows that too",
-        "2.1.330",
+        "2.1.332",
         elsewhere=("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
     ),
     Client(
@@ -112,7 +122,7 @@ CLIENTS: Final = (
         "codex",
         (OPENAI,),
         "with an API key; a ChatGPT login talks to chatgpt.com, which the jail shows",
-        "0.169.0",
+        "0.171.0",
         arguments=_codex_arguments,
     ),
     Client(
@@ -134,13 +144,13 @@ CLIENTS: Final = (
     ),
     Client("aider", "aider", ALL, "models of Anthropic, OpenAI and Google", "0.86.2"),
     Client("llm", "llm", (ANTHROPIC, OPENAI), "the plug-in llm-gemini takes no base URL", "0.36"),
-    _forwarded("pi", "pi", "0.73.1", f"by HTTPS_PROXY: {_FILE}"),
+    _forwarded("pi", "pi", "1.6.0", f"by HTTPS_PROXY: {_FILE}"),
     Client(
         "Qwen Code",
         "qwen",
         (),
         "by HTTPS_PROXY: its key is for the host that OPENAI_BASE_URL or its settings name",
-        "0.15.10",
+        "0.24.4",
         forward=True,
         hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "portal.qwen.ai"),
         sentinels=(OPENAI,),
@@ -160,8 +170,8 @@ CLIENTS: Final = (
         "by HTTPS_PROXY: it talks to ampcode.com alone; tried up to its first request",
         ("ampcode.com",),
     ),
-    _jailed("Cline", "cline", "3.0.65", _FILE),
-    _jailed("Mistral Vibe", "vibe", "3.0.2", _FILE),
+    _forwarded("Cline", "cline", "3.0.65", f"by HTTPS_PROXY: {_FILE}"),
+    _forwarded("Mistral Vibe", "vibe", "3.0.2", f"by HTTPS_PROXY: {_FILE}", ("api.mistral.ai",)),
     _forwarded(
         "GitHub Copilot",
         "copilot",
@@ -169,15 +179,34 @@ CLIENTS: Final = (
         "by HTTPS_PROXY, tried with COPILOT_PROVIDER_BASE_URL; a GitHub login was not tried",
         ("*.githubcopilot.com",),
     ),
-    _jailed("goose", "goose", UNTRIED, "its documentation has OPENAI_HOST and ANTHROPIC_HOST"),
-    _jailed("Kimi CLI", "kimi", UNTRIED, "its documentation has KIMI_BASE_URL"),
+    Client(
+        "goose",
+        "goose",
+        ALL,
+        "by OPENAI_HOST, ANTHROPIC_HOST and GOOGLE_HOST, as its documentation has it",
+        UNTRIED,
+        variables=_goose_variables,
+        elsewhere=tuple(f"{vendor.provider.upper()}_HOST" for vendor in ALL),
+    ),
+    _forwarded(
+        "Kimi Code",
+        "kimi",
+        "2.1.0",
+        f"by HTTPS_PROXY: {_FILE}",
+        ("api.kimi.com", "api.moonshot.ai", "api.moonshot.cn"),
+    ),
     _jailed(
         "Cursor CLI",
         "cursor-agent",
         UNTRIED,
         "its documentation has HTTPS_PROXY: ccproxy run --forward --all",
     ),
-    _jailed("Crush", "crush", UNTRIED, "its base URLs are in a settings file of yours"),
+    _forwarded(
+        "Crush",
+        "crush",
+        UNTRIED,
+        "by HTTPS_PROXY, as Go programs read it; its installer needs GitHub",
+    ),
 )
 
 

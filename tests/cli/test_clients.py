@@ -50,6 +50,18 @@ def test_opencode_gets_a_configuration_in_a_variable() -> None:
     assert mine.doubt.startswith("OPENCODE_CONFIG_CONTENT sends opencode to another host")
 
 
+def test_goose_gets_hosts_of_its_own() -> None:
+    environ = {"OPENAI_HOST": "https://llm.corp.test", "ANTHROPIC_API_KEY": "sk-ant-own"}
+    plan = plan_for(["goose"], ROUTE, environ)
+    assert plan.variables["ANTHROPIC_HOST"] == f"{TO}/anthropic"
+    assert plan.variables["GOOGLE_HOST"] == f"{TO}/google"
+    assert "OPENAI_HOST" not in plan.variables
+    assert plan.doubt.startswith("OPENAI_HOST sends goose to another host")
+    # A vendor's base URL of another host keeps that vendor's key away from ours.
+    other = plan_for(["goose"], ROUTE, {"OPENAI_BASE_URL": "https://llm.corp.test/v1"})
+    assert "OPENAI_HOST" not in other.variables and "ANTHROPIC_HOST" in other.variables
+
+
 @pytest.mark.parametrize("name", ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"])
 def test_claude_code_at_another_cloud_is_named(name: str) -> None:
     plan = plan_for(["claude"], ROUTE, {name: "1"})

@@ -24,6 +24,7 @@ from tests.patience import PATIENCE_S
 
 URL = "https://good.test/v1/messages"
 KEY = "users-own-key"
+KEPT = ("PATH", "LANG", "GOCACHE", "PYTHONPATH")
 BODY = '{"model":  "m", "max_tokens": 1, "messages": []}'
 PYTHON = {
     "httpx": f"""
@@ -91,7 +92,7 @@ class Shell:
 
 @pytest.fixture
 def shell(world: World, tmp_path: Path) -> Iterator[Shell]:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "GOCACHE") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     kept |= {"HOME": str(tmp_path), "SSL_CERT_FILE": str(world.authority_file)}
     bundle = write_bundle(tmp_path, CA_DIR, kept)
     yield Shell(world, kept | forward_variables(world.url, bundle, kept), tmp_path)
