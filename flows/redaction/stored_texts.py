@@ -23,6 +23,10 @@ class StoredTexts:
         """Drop results from before another secret became known. Call it for every flow."""
         self._memo = self._redactor.generation()
 
+    def generation(self) -> object:
+        """Return what is another object once another secret became known."""
+        return self._memo
+
     def text(self, value: str) -> str:
         """Return a text without the secrets known by value."""
         table = self._memo.storable_texts

@@ -13,13 +13,15 @@ class FinishedFlow(NamedTuple):
     """A finished flow, shortly before its row is written.
 
     `row` has no secrets; `record` does. `readable` returns a side's body without secrets and
-    content encoding, b"" without one. `redact` cuts secrets out of a text.
+    content encoding, b"" without one. `redact` cuts secrets out of a text. What it returned holds
+    while `generation` returns the same object.
     """
 
     record: FlowRecord
     row: Flow
     readable: Callable[[Side], bytes]
     redact: Callable[[str], str]
+    generation: Callable[[], object] = object
 
 
 OnFinished = Callable[[FinishedFlow], None]

@@ -271,12 +271,13 @@ def _answered(flow: FinishedFlow) -> Iterator[bytes]:
         yield _FIRST_CHUNK(row.first_event_ms / 1000)
     if conversation := row.session_id or row.conversation_id:
         yield _CONVERSATION_ID(conversation)
-    yield encode_attributes(options_of(flow.readable("forwarded") or flow.readable("client")))
+    if options := options_of(flow.readable("forwarded") or flow.readable("client")):
+        yield encode_attributes(options)
     response = _response_of(flow)
     if response.id:
-        yield _RESPONSE_ID(flow.redact(response.id))
+        yield _RESPONSE_ID(response.id)
     if response.model:
-        yield _RESPONSE_MODEL(flow.redact(response.model))
+        yield _RESPONSE_MODEL(response.model)
     if response.finish_reasons:
         yield _FINISH_REASONS(response.finish_reasons)
 
@@ -314,9 +315,12 @@ def _outcome(row: Flow) -> dict[str, Value | None]:
 
 
 def _response_of(flow: FinishedFlow) -> ResponseSummary:
+    """Return what the response says about itself, without secrets."""
     if flow.record.is_websocket:
         messages = flow.record.messages
-        return summary_of_messages(m.content for m in messages if not m.from_client)
+        found = summary_of_messages(m.content for m in messages if not m.from_client)
+        # The record's messages have secrets; a readable body has none.
+        return found._replace(id=flow.redact(found.id), model=flow.redact(found.model))
     if flow.row.status_code is not None and flow.row.status_code >= 400:
         return EMPTY
     return summary_of_body(flow.readable("upstream"))

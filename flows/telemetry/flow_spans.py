@@ -11,7 +11,8 @@ ccproxy.inbound.POST api.anthropic.com       the flow
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from flows.record import AttemptRecord, FlowRecord, HookStep
 from flows.telemetry import conventions as names
@@ -19,6 +20,7 @@ from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.flow_attributes import (
     MAX_TEXT_CHARS,
     FlowAttributes,
+    SpanConf,
     address_of,
     is_failed,
 )
@@ -27,6 +29,7 @@ from flows.telemetry.otlp_span import (
     ERROR,
     SERVER,
     UNSET,
+    GroupForm,
     Span,
     SpanEvent,
     SpanForm,
@@ -41,6 +44,7 @@ from flows.telemetry.trace_context import (
     TraceContext,
     context_of,
     part_id_of,
+    part_ids_of,
     span_id_of,
 )
 
@@ -48,6 +52,8 @@ MAX_CHILDREN: Final = 64
 MAX_MESSAGE_CHARS: Final = 200
 _CREDENTIAL_HOOK: Final = "inject_auth"
 _TRANSLATION_STAGE: Final = "transform"
+_MAX_GROUPS: Final = 256
+_step_texts: Final = attrgetter("hook", "stage", "outcome", "changed", "reason")
 
 
 class EncodedSpans(NamedTuple):
@@ -57,22 +63,57 @@ class EncodedSpans(NamedTuple):
     number: int
 
 
-def spans_of(flow: FinishedFlow, attributes: FlowAttributes) -> EncodedSpans:
-    """Return the spans of a finished flow; none when the client's trace is not sampled."""
-    record = flow.record
-    context = context_of(record)
-    if not context.is_sampled:
-        return EncodedSpans(b"", 0)
-    root = _flow_span(flow, attributes, context)
-    encoded = [encode_span(root)]
-    steps = [step for step in record.hooks if step.outcome != "skipped"]
-    for number, step in enumerate(steps[:MAX_CHILDREN]):
-        encoded.append(_step_span(flow, root, number, step))
-    if flow.row.forwarded_url:
-        encoded.append(_upstream_span(flow, root))
-        for attempt in record.attempts[:MAX_CHILDREN]:
-            encoded.append(_attempt_span(flow, root, attempt))
-    return EncodedSpans(b"".join(encoded), len(encoded))
+class SpanMaker:
+    """Maker of the spans of flows. Not thread-safe."""
+
+    def __init__(self, conf: SpanConf) -> None:
+        self._attributes = FlowAttributes(conf)
+        self._generation: object = None
+        self._groups: dict[Any, GroupForm] = {}
+
+    def spans_of(self, flow: FinishedFlow) -> EncodedSpans:
+        """Return the spans of a finished flow; none when the client's trace is not sampled."""
+        record = flow.record
+        context = context_of(record)
+        if not context.is_sampled:
+            return EncodedSpans(b"", 0)
+        root = _flow_span(flow, self._attributes, context)
+        spans = encode_span(root)
+        steps = [step for step in record.hooks if step.outcome != "skipped"][:MAX_CHILDREN]
+        upstream = _upstream_of(flow, root)
+        group = self._group(flow, steps, upstream)
+        spans += _parts(flow, root, steps, group, has_upstream=upstream is not None)
+        number = 1 + group.number
+        if upstream is not None:
+            for attempt in record.attempts[:MAX_CHILDREN]:
+                spans += _attempt_span(flow, root, attempt)
+                number += 1
+        return EncodedSpans(spans, number)
+
+    def _group(
+        self, flow: FinishedFlow, steps: list[HookStep], upstream: _Upstream | None
+    ) -> GroupForm:
+        """Return the form of the spans of a flow's hooks and of its upstream part.
+
+        A client's flows pass the same hooks, which do the same.
+        """
+        if (generation := flow.generation()) is not self._generation:
+            self._generation = generation
+            self._groups.clear()
+        key = (tuple(map(_step_texts, steps)), upstream)
+        found = self._groups.get(key)
+        if found is None:
+            forms, is_redacted = _step_forms(flow, steps)
+            if upstream is not None:
+                forms.append(_upstream_form(upstream))
+            found = GroupForm(forms)
+            if is_redacted:
+                # A key with a secret would stay in memory.
+                return found
+            if len(self._groups) >= _MAX_GROUPS:
+                self._groups.clear()
+            self._groups[key] = found
+        return found
 
 
 def _flow_span(flow: FinishedFlow, attributes: FlowAttributes, context: TraceContext) -> Span:
@@ -116,15 +157,41 @@ def _events(record: FlowRecord) -> tuple[SpanEvent, ...]:
     return tuple(found)
 
 
-def _step_span(flow: FinishedFlow, root: Span, number: int, step: HookStep) -> bytes:
-    redact = flow.redact
-    reason = redact(step.reason) if step.reason else ""
-    changed = tuple(map(redact, step.changed)) if step.changed else ()
-    form = _step_form(redact(step.hook), step.stage, step.outcome, changed, reason)
-    start_ns = root.start_ns + round(step.started_ms * 1e6)
-    end_ns = start_ns + round((step.prepare_ms + step.apply_ms) * 1e6)
-    span_id = part_id_of(root.span_id, STEPS + number)
-    return form.encode(root.trace_id, span_id, root.span_id, start_ns, end_ns)
+def _step_forms(flow: FinishedFlow, steps: list[HookStep]) -> tuple[list[SpanForm], bool]:
+    """Return the forms of the hooks' spans, and whether a text of theirs had a secret."""
+    forms: list[SpanForm] = []
+    is_redacted = False
+    for step in steps:
+        hook, reason = flow.redact(step.hook), flow.redact(step.reason)
+        changed = tuple(map(flow.redact, step.changed))
+        texts = (hook, step.stage, step.outcome, changed, reason)
+        is_redacted |= texts != _step_texts(step)
+        forms.append(_step_form(*texts))
+    return forms, is_redacted
+
+
+def _parts(
+    flow: FinishedFlow,
+    root: Span,
+    steps: list[HookStep],
+    group: GroupForm,
+    *,
+    has_upstream: bool,
+) -> bytes:
+    """Return the spans of a flow's hooks, and the one of its upstream part if it has one."""
+    base_ns = root.start_ns
+    starts: list[int] = []
+    ends: list[int] = []
+    for step in steps:
+        start_ns = base_ns + round(step.started_ms * 1e6)
+        starts.append(start_ns)
+        ends.append(start_ns + round((step.prepare_ms + step.apply_ms) * 1e6))
+    ids = part_ids_of(root.span_id, STEPS, len(steps))
+    if has_upstream:
+        starts.append(_sent_ns(flow.record, root))
+        ends.append(root.end_ns)
+        ids.append(part_id_of(root.span_id, UPSTREAM))
+    return group.encode(root.trace_id, ids, root.span_id, starts, ends)
 
 
 @lru_cache(maxsize=1024)
@@ -155,12 +222,32 @@ def _step_name(hook: str, stage: str) -> str:
     return f"{names.SPAN_HOOK} {hook}"
 
 
-def _upstream_span(flow: FinishedFlow, root: Span) -> bytes:
-    """Return the span of the provider's part.
+class _Upstream(NamedTuple):
+    """Values of the span of the provider's part."""
+
+    method: str
+    url: str
+    response_status: int | None
+    status: int
+    message: str
+
+
+def _upstream_of(flow: FinishedFlow, root: Span) -> _Upstream | None:
+    """Return the values of the span of the provider's part; None for a flow without one."""
+    row = flow.row
+    if not row.forwarded_url:
+        return None
+    response_status = _upstream_status(flow.record)
+    return _Upstream(
+        row.method, row.forwarded_url, response_status, root.status, root.status_message
+    )
+
+
+def _sent_ns(record: FlowRecord, root: Span) -> int:
+    """Return when the request was sent to the provider.
 
     The record has no time of sending. The proxy sends when its last hook has ended.
     """
-    record, row = flow.record, flow.row
     start_ms = 0.0
     for step in record.hooks:
         start_ms = max(start_ms, step.started_ms + step.prepare_ms + step.apply_ms)
@@ -169,26 +256,26 @@ def _upstream_span(flow: FinishedFlow, root: Span) -> bytes:
     if record.first_byte_ms is not None:
         # A hook of a replay runs after the first response.
         start_ms = min(start_ms, record.first_byte_ms)
-    start_ns = min(root.start_ns + round(start_ms * 1e6), root.end_ns)
-    status = _upstream_status(record)
-    form = _upstream_form(row.method, row.forwarded_url, status, root.status, root.status_message)
-    span_id = part_id_of(root.span_id, UPSTREAM)
-    return form.encode(root.trace_id, span_id, root.span_id, start_ns, root.end_ns)
+    return min(root.start_ns + round(start_ms * 1e6), root.end_ns)
 
 
 @lru_cache(maxsize=1024)
-def _upstream_form(
-    method: str, url: str, response_status: int | None, status: int, message: str
-) -> SpanForm:
-    server = address_of(url)
+def _upstream_form(upstream: _Upstream) -> SpanForm:
+    server = address_of(upstream.url)
     values: dict[str, Value | None] = {
-        names.HTTP_METHOD: method,
-        names.URL_FULL: url[:MAX_TEXT_CHARS],
+        names.HTTP_METHOD: upstream.method,
+        names.URL_FULL: upstream.url[:MAX_TEXT_CHARS],
         names.SERVER_ADDRESS: server.host,
         names.SERVER_PORT: server.port or None,
-        names.HTTP_STATUS: response_status,
+        names.HTTP_STATUS: upstream.response_status,
     }
-    return form_of(names.SPAN_UPSTREAM, values, kind=CLIENT, status=status, status_message=message)
+    return form_of(
+        names.SPAN_UPSTREAM,
+        values,
+        kind=CLIENT,
+        status=upstream.status,
+        status_message=upstream.message,
+    )
 
 
 def _upstream_status(record: FlowRecord) -> int | None:

@@ -147,13 +147,22 @@ def number_field(key: str) -> Callable[[float], bytes]:
 
 
 def text_field(key: str) -> Callable[[str], bytes]:
-    """Return the encoder of a span's attribute whose values are texts."""
+    """Return the encoder of a span's attribute whose values are texts.
+
+    What stands before a text follows from its length, and ids have few lengths.
+    """
     encoded_key = _key(key)
+
+    @lru_cache(maxsize=256)
+    def head_of(size: int) -> bytes:
+        data_head = b"\x0a" + _varint(size)
+        data_bytes = len(data_head) + size
+        pair_head = encoded_key + _varint(data_bytes)
+        return _OF_SPAN + _varint(len(pair_head) + data_bytes) + pair_head + data_head
 
     def encode(value: str) -> bytes:
         text = value.encode("utf-8", "replace")
-        data = b"\x0a" + _varint(len(text)) + text
-        return _block(_OF_SPAN, encoded_key + _varint(len(data)) + data)
+        return head_of(len(text)) + text
 
     return encode
 
@@ -177,52 +186,84 @@ def encode_span(span: Span) -> bytes:
     if span.parent_id:
         parts += (b"\x22\x08", span.parent_id)
     parts += (
-        _text(b"\x2a", span.name),
-        b"\x30",
-        _varint(span.kind),
+        _name_and_kind(span.name, span.kind),
         _TIMES(0x39, span.start_ns, 0x41, span.end_ns),
+        span.encoded_attributes,
     )
-    parts += (span.encoded_attributes, encode_attributes(span.attributes))
+    if span.attributes:
+        parts.append(encode_attributes(span.attributes))
     for event in span.events:
-        moment = b"\x09" + struct.pack("<Q", event.at_ns) + _text(b"\x12", event.name)
-        parts.append(_block(b"\x5a", moment))
-    parts += (_status(span.status, span.status_message), _FLAGS(0x0185, flags))
+        parts.append(_event_form(event.name)(event.at_ns))
+    if span.status:
+        parts.append(_status(span.status, span.status_message))
+    parts.append(_FLAGS(0x0185, flags))
     return _block(b"\x12", b"".join(parts))
 
 
-class SpanForm:
-    """Form of spans that are alike but for ids and times.
+@lru_cache(maxsize=256)
+def _name_and_kind(name: str, kind: int) -> bytes:
+    return _text(b"\x2a", name) + b"\x30" + _varint(kind)
 
-    All of them have the same length, so one call of `struct` makes each.
+
+@cache
+def _event_form(name: str) -> Callable[[int], bytes]:
+    """Return the encoder of an event's moment. Names of events are constants."""
+    encoded_name = _text(b"\x12", name)
+    head = b"\x5a" + _varint(struct.calcsize("<BQ") + len(encoded_name)) + b"\x09"
+    pack = struct.Struct(f"<{len(head)}sQ{len(encoded_name)}s").pack
+    return lambda at_ns: pack(head, at_ns, encoded_name)
+
+
+class SpanForm(NamedTuple):
+    """Form of spans that are alike but for ids and times, which all have the same length."""
+
+    before_times: bytes
+    after_times: bytes
+
+
+_IDS_BYTES: Final = struct.calcsize("<2s16s2s8s2s8s")
+_TIMES_BYTES: Final = struct.calcsize("<BQBQ")
+_FIELDS_A_SPAN: Final = 11
+
+
+class GroupForm:
+    """Form of several spans with one parent, one behind the other.
+
+    One call of `struct` makes them all: constant bytes and five values of each.
     """
 
-    def __init__(self, before_times: bytes, after_times: bytes) -> None:
-        ids = struct.calcsize("<2s16s2s8s2s8s")
-        times = struct.calcsize("<BQBQ")
-        size = ids + len(before_times) + times + len(after_times)
-        head = b"\x12" + _varint(size) + b"\x0a\x10"
-        layout = f"<{len(head)}s16s2s8s2s8s{len(before_times)}sBQBQ{len(after_times)}s"
-        self._pack = struct.Struct(layout).pack
-        self._head, self._before, self._after = head, before_times, after_times
+    def __init__(self, forms: Sequence[SpanForm]) -> None:
+        layout = ["<"]
+        self._constants: list[object] = []
+        for form in forms:
+            size = _IDS_BYTES + len(form.before_times) + _TIMES_BYTES + len(form.after_times)
+            head = b"\x12" + _varint(size) + b"\x0a\x10"
+            before, after = form.before_times + b"\x39", form.after_times
+            layout.append(f"{len(head)}s16s2s8s2s8s{len(before)}sQsQ{len(after)}s")
+            # Zeros stand for trace, span, parent, start and end.
+            self._constants += (
+                *(head, 0, b"\x12\x08", 0, b"\x22\x08", 0),
+                *(before, 0, b"\x41", 0, after),
+            )
+        self._pack = struct.Struct("".join(layout)).pack
+        self.number = len(forms)
 
     def encode(
-        self, trace_id: bytes, span_id: bytes, parent_id: bytes, start_ns: int, end_ns: int
+        self,
+        trace_id: bytes,
+        span_ids: Sequence[bytes],
+        parent_id: bytes,
+        starts_ns: Sequence[int],
+        ends_ns: Sequence[int],
     ) -> bytes:
-        """Return a span of this form as a field of `ScopeSpans`."""
-        return self._pack(
-            self._head,
-            trace_id,
-            b"\x12\x08",
-            span_id,
-            b"\x22\x08",
-            parent_id,
-            self._before,
-            0x39,
-            start_ns,
-            0x41,
-            end_ns,
-            self._after,
-        )
+        """Return the spans as fields of `ScopeSpans`."""
+        values, stride = self._constants.copy(), _FIELDS_A_SPAN
+        values[1::stride] = (trace_id,) * self.number
+        values[3::stride] = span_ids
+        values[5::stride] = (parent_id,) * self.number
+        values[7::stride] = starts_ns
+        values[9::stride] = ends_ns
+        return self._pack(*values)
 
 
 def form_of(
@@ -234,7 +275,7 @@ def form_of(
     status_message: str = "",
 ) -> SpanForm:
     """Return the form of spans whose parent is a span of ours."""
-    before = _text(b"\x2a", name) + b"\x30" + _varint(kind)
+    before = _name_and_kind(name, kind)
     after = encode_attributes(attributes) + _status(status, status_message)
     return SpanForm(before, after + _FLAGS(0x0185, _SAMPLED | _REMOTE_KNOWN))
 

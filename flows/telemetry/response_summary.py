@@ -118,14 +118,15 @@ def _text(holder: dict[str, Any], *keys: str) -> str:
 def _reasons(event: dict[str, Any]) -> Iterator[tuple[int, str]]:
     """Yield index and finish reason of each choice that an event ends."""
     inner = event.get("response")
-    holders = [event, event.get("delta"), inner]
-    for holder in holders:
+    for holder in (event, event.get("delta"), inner):
         if not isinstance(holder, dict):
             continue
         if reason := _text(holder, "stop_reason"):
             yield 0, reason
-        for key, field in (("choices", "finish_reason"), ("candidates", "finishReason")):
-            yield from _of_choices(holder.get(key), field)
+        if "choices" in holder:
+            yield from _of_choices(holder["choices"], "finish_reason")
+        if "candidates" in holder:
+            yield from _of_choices(holder["candidates"], "finishReason")
     if event.get("object") == "response":
         yield from _of_response(event)
     elif event.get("type") in _RESPONSES_EVENTS and isinstance(inner, dict):

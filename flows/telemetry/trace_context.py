@@ -108,6 +108,12 @@ def part_id_of(span_id: bytes, part: int) -> bytes:
     return (number or 1).to_bytes(8)
 
 
+def part_ids_of(span_id: bytes, first_part: int, number: int) -> list[bytes]:
+    """Return the ids of the spans of several parts, numbered one after the other."""
+    base = int.from_bytes(span_id) + first_part * _SPREAD
+    return [(base + part * _SPREAD & _MASK or 1).to_bytes(8) for part in range(number)]
+
+
 def traceparent(trace_id: bytes, span_id: bytes, *, is_sampled: bool = True) -> str:
     """Return the header that names a span as the parent of what the receiver does."""
     return f"00-{trace_id.hex()}-{span_id.hex()}-{int(is_sampled):02x}"

@@ -16,8 +16,8 @@ from typing import Final
 
 from flows.telemetry.conventions import SERVICE_NAME, SERVICE_VERSION
 from flows.telemetry.finished_flow import FinishedFlow
-from flows.telemetry.flow_attributes import FlowAttributes, SpanConf
-from flows.telemetry.flow_spans import spans_of
+from flows.telemetry.flow_attributes import SpanConf
+from flows.telemetry.flow_spans import SpanMaker
 from flows.telemetry.otlp_sender import sender_to
 from flows.telemetry.otlp_span import encode_request, encode_resource
 from flows.telemetry.otlp_target import DEFAULT_ENDPOINT, Protocol, Target, target_of
@@ -53,11 +53,11 @@ class Tracing:
     """
 
     def __init__(self, outbox: Outbox, conf: SpanConf) -> None:
-        self._outbox, self._attributes = outbox, FlowAttributes(conf)
+        self._outbox, self._maker = outbox, SpanMaker(conf)
         self._has_content = conf.capture_content
         self._pending: list[FinishedFlow] = []
         self._pending_bytes = 0
-        # Held while spans are made, too: the attributes are for one thread at a time.
+        # Held while spans are made, too: the maker is for one thread at a time.
         self._lock = Lock()
         self._is_broken = False
         outbox.fill_by(self._flush)
@@ -93,7 +93,7 @@ class Tracing:
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         for flow in pending:
             try:
-                spans = spans_of(flow, self._attributes)
+                spans = self._maker.spans_of(flow)
                 if spans.number:
                     self._outbox.put(spans.data, spans.number)
             except Exception:

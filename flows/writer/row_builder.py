@@ -161,7 +161,11 @@ class RowBuilder:
         if not self._on_finished:
             return
         finished = FinishedFlow(
-            record, flow, lambda side: self._readable(side, draft), self._texts.text
+            record,
+            flow,
+            lambda side: self._readable(side, draft),
+            self._texts.text,
+            self._texts.generation,
         )
         for tell in self._on_finished:
             tell(finished)

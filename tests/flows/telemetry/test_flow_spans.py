@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from flows.record import HookStep
+from flows.record import FlowRecord, HookStep
+from flows.redaction.redactor import Redactor
+from flows.telemetry.flow_attributes import SpanConf
+from flows.telemetry.flow_spans import SpanMaker
+from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.fakes.otlp_collector import attributes
 from tests.flows.records import flow, side
@@ -23,7 +28,7 @@ from tests.flows.telemetry.model_calls import (
     translated,
     websocket,
 )
-from tests.flows.telemetry.traced import root, spans
+from tests.flows.telemetry.traced import root, spans, written
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CLIENT, SERVER = 3, 2
@@ -224,3 +229,33 @@ def test_broken_texts_do_not_break_a_span() -> None:
     said = root(anthropic(user_agent="a\udcffb", host="x" * 10_000, rule="\0"))
     assert said["user_agent.original"] in ("a?b", "a\\xffb")
     assert len(said["server.address"]) == 4096
+
+
+def test_flows_that_are_alike_share_no_value() -> None:
+    secret = "sk-ant-oat01-Qm4xT7vLw2Rk9Bn1Yc6Md3Pf8Hs5Jg0Be"
+    registry = SecretRegistry()
+    redactor = Redactor(registry)
+    maker = SpanMaker(SpanConf())
+    encoded: list[bytes] = []
+    builder = RowBuilder(redactor, tuple, [lambda flow: encoded.append(maker.spans_of(flow).data)])
+    step = HookStep("inbound", "own", "ran", f"saw {secret}", 1.0, 2.0, ("body",), started_ms=3.0)
+    first = anthropic(hooks=(step,))
+    later = replace(step, started_ms=7.0, apply_ms=5.0)
+    alike = anthropic(hooks=(later,), id=str(UUID(int=7)))
+    other = anthropic(hooks=(replace(step, changed=("url",)),), provider="")
+    for record in (first, alike, other):
+        builder.build(record)
+    # From here on, the reason that was kept has a secret.
+    registry.add(secret)
+    builder.build(alike)
+    assert encoded[:3] == [encoded_alone(record) for record in (first, alike, other)]
+    assert encoded[3] == encoded_alone(alike, registry)
+    assert secret.encode() in encoded[1] and secret.encode() not in encoded[3]
+
+
+def encoded_alone(record: FlowRecord, registry: SecretRegistry | None = None) -> bytes:
+    """The spans of a flow by a maker that saw no other."""
+    found: list[bytes] = []
+    maker = SpanMaker(SpanConf())
+    written(record, lambda flow: found.append(maker.spans_of(flow).data), registry)
+    return found[0]

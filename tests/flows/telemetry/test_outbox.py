@@ -13,9 +13,9 @@ import grpc
 import pytest
 
 from flows.record import Side
-from flows.telemetry import tracing as tracing_module
 from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.flow_attributes import SpanConf
+from flows.telemetry.flow_spans import SpanMaker
 from flows.telemetry.otlp_sender import SendError
 from flows.telemetry.outbox import Outbox
 from flows.telemetry.tracing import BATCH_BYTES, BATCH_FLOWS, Tracing, TracingConf, tracing_of
@@ -191,7 +191,7 @@ def test_a_defect_in_a_span_is_one_line(
     def broken(*_: Any) -> list[Any]:
         raise ValueError("a defect")
 
-    monkeypatch.setattr(tracing_module, "spans_of", broken)
+    monkeypatch.setattr(SpanMaker, "spans_of", broken)
     tracing = tracing_of(TracingConf(enabled=True), {})
     assert tracing is not None
     for _ in range(3):

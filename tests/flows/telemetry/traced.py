@@ -12,8 +12,8 @@ from flows.models import Flow
 from flows.record import FlowRecord
 from flows.redaction.redactor import Redactor
 from flows.telemetry.finished_flow import FinishedFlow
-from flows.telemetry.flow_attributes import FlowAttributes, SpanConf
-from flows.telemetry.flow_spans import spans_of
+from flows.telemetry.flow_attributes import SpanConf
+from flows.telemetry.flow_spans import SpanMaker
 from flows.telemetry.otlp_span import encode_request, encode_resource
 from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
@@ -35,9 +35,10 @@ def spans(
 ) -> list[Span]:
     """The spans of a flow, read back by opentelemetry-proto."""
     encoded: list[bytes] = []
+    maker = SpanMaker(conf or SpanConf())
 
     def keep(flow: FinishedFlow) -> None:
-        encoded.append(spans_of(flow, FlowAttributes(conf or SpanConf())).data)
+        encoded.append(maker.spans_of(flow).data)
 
     written(record, keep, registry)
     request = encode_request(encode_resource({"service.name": "s"}), "s", encoded)
