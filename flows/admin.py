@@ -14,6 +14,7 @@ from unfold.paginator import InfinitePaginator
 
 from flows.display import units
 from flows.display.safe_text import printable
+from flows.failure import has_failed
 from flows.models import Flow
 from providers.web.column import column
 
@@ -96,8 +97,7 @@ class FlowAdmin(ModelAdmin):
         if flow.state == Flow.State.LIVE:
             return "live", "live"
         shown = str(flow.status_code or "error")
-        is_error_status = flow.status_code is not None and flow.status_code >= 400
-        if flow.state == Flow.State.ERROR or is_error_status:
+        if has_failed(flow):
             return "failed", shown
         return "ok", shown
 

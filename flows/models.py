@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 
+from flows.console_rows import Resend as Resend
+from flows.console_rows import SavedFilter as SavedFilter
 from flows.flow_link import FlowLink as FlowLink
 from flows.flow_text import FlowText as FlowText
 from flows.flow_text import SearchSegment as SearchSegment
@@ -18,6 +18,7 @@ from flows.sides import (
     read_sides,
     read_traces,
 )
+from flows.usage_daily import UsageDaily as UsageDaily
 
 INTERRUPTED = "The proxy stopped while this flow was running."
 """Error of the flows that were running when their process went."""
@@ -326,109 +327,3 @@ class WebSocketMessage(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.seq} of {self.flow_id}"
-
-
-class UsageDaily(models.Model):
-    """Usage of one day (UTC), by provider, model and session. It outlives the flows it counts.
-
-    A sum is null while no request reported its part.
-    """
-
-    day = models.DateField()
-    provider = models.CharField(
-        max_length=64, blank=True, help_text="The provider's name; without one, the host."
-    )
-    model = models.CharField(max_length=200, blank=True)
-    session_id = models.CharField(max_length=200, blank=True)
-    requests = models.PositiveBigIntegerField(default=0)
-    failed = models.PositiveBigIntegerField(default=0)
-    unmetered = models.PositiveBigIntegerField(
-        default=0, help_text="Requests without token counts."
-    )
-    unpriced = models.PositiveBigIntegerField(
-        default=0, help_text="Requests with token counts but without a price."
-    )
-    input_tokens = models.PositiveBigIntegerField(null=True, blank=True)
-    output_tokens = models.PositiveBigIntegerField(null=True, blank=True)
-    cache_read_tokens = models.PositiveBigIntegerField(null=True, blank=True)
-    cache_write_tokens = models.PositiveBigIntegerField(null=True, blank=True)
-    reasoning_tokens = models.PositiveBigIntegerField(null=True, blank=True)
-    cacheable_tokens = models.PositiveBigIntegerField(
-        null=True, blank=True, help_text="Input tokens of the requests whose cache reads are known."
-    )
-    cost_usd = models.DecimalField(max_digits=18, decimal_places=8, null=True, blank=True)
-
-    class Meta:
-        ordering = ["-day"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["day", "provider", "model", "session_id"], name="one_row_per_day_and_use"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.provider} {self.model}"
-
-
-class SavedFilter(models.Model):
-    """Named filters of the flow list, private or shared with all users of the console."""
-
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    name = models.CharField(max_length=60, validators=[ProhibitNullCharactersValidator()])
-    query = models.CharField(
-        max_length=4000, help_text="Query of the list's address: provider=local&status=5xx"
-    )
-    shared = models.BooleanField(
-        default=False, help_text="All users may apply it; only its owner changes it."
-    )
-
-    class Meta:
-        ordering = ["name", "id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["owner", "name"],
-                name="one_filter_per_name",
-                violation_error_message="You have saved a filter with this name already.",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Resend(models.Model):
-    """A recorded request that a user sent again: its grant, and its result.
-
-    Flows are referred to by id alone: they may be deleted without it.
-    """
-
-    ticket = models.CharField(primary_key=True, max_length=32)
-    token_sha256 = models.CharField(max_length=64, unique=True)
-    flow_id = models.CharField(max_length=36, db_index=True, help_text="Flow that was sent again.")
-    new_flow_id = models.CharField(
-        max_length=36,
-        blank=True,
-        db_index=True,
-        help_text="New flow; set when the grant is used.",
-    )
-    as_forwarded = models.BooleanField(default=False)
-    edited = models.BooleanField(default=False)
-    provider = models.CharField(max_length=64, blank=True)
-    origin = models.CharField(max_length=300, blank=True)
-    session_id = models.CharField(max_length=200, blank=True)
-    actor = models.CharField(max_length=200, blank=True)
-    created_at = models.DateTimeField(db_index=True)
-    expires_at = models.DateTimeField()
-    problem = models.TextField(blank=True, help_text="Reason why there is no new flow.")
-
-    class Meta:
-        ordering = ["created_at", "ticket"]
-
-    def __str__(self) -> str:
-        return f"{self.flow_id} again"
-
-    @property
-    def manner(self) -> str:
-        """Manner of sending, for a sentence."""
-        how = "as forwarded" if self.as_forwarded else "as the client sent it"
-        return f"{how}, edited" if self.edited else how

@@ -10,9 +10,9 @@ from django.http import HttpRequest, JsonResponse
 from ccproxy_site.console.recording_word import RECORDING
 from ccproxy_site.models import SentNotice
 from flows.console.page_access import console_page
+from flows.failure import is_alarming
 from flows.lookup_method import LOOKUP
 from flows.models import Flow
-from flows.telemetry.flow_attributes import DISCONNECTED
 from interceptor.instances.health import running_interceptors
 
 MAX_FLOWS: Final = 2000
@@ -63,13 +63,12 @@ def _failures_since(since: datetime) -> int:
         Flow.objects.filter(started_at__gte=since - LONG)
         .exclude(method=LOOKUP)
         .order_by("-started_at", "-id")
-        .values_list("state", "status_code", "error", "finished_at")[:MAX_FLOWS]
+        .values_list("method", "state", "status_code", "error", "finished_at")[:MAX_FLOWS]
     )
     count = 0
-    for state, status_code, error, finished_at in newest:
-        has_failed = state == Flow.State.ERROR or (status_code or 0) >= 400
+    for method, state, status_code, error, finished_at in newest:
         is_new = finished_at is not None and finished_at >= since
-        if has_failed and is_new and not error.startswith(DISCONNECTED):
+        if is_new and is_alarming(method, state, status_code, error):
             count += 1
     return count
 

@@ -8,10 +8,8 @@ from urllib.parse import quote
 from ccproxy_site.notices.notice import Notice, notice
 from flows.display.session_names import client_name
 from flows.display.units import count, usd
-from flows.export.flow_line import has_failed
-from flows.lookup_method import LOOKUP
+from flows.failure import is_alarming
 from flows.models import Flow, FlowLink
-from flows.telemetry.flow_attributes import DISCONNECTED
 
 WHY_CHARS: Final = 160
 ERROR_CHARS: Final = 400
@@ -30,9 +28,7 @@ class FlowNotices:
 
     def is_failure(self, flow: Flow) -> bool:
         """Return whether a flow is worth a notice; a client that went away is none."""
-        if flow.method == LOOKUP or flow.error.startswith(DISCONNECTED):
-            return False
-        return has_failed(flow)
+        return is_alarming(flow.method, flow.state, flow.status_code, flow.error)
 
     def failure(self, flow: Flow) -> Notice:
         """Return the notice of a failed flow."""

@@ -12,7 +12,8 @@ from collections import deque
 from threading import Condition, Thread
 from typing import IO, Final
 
-from flows.export.flow_line import failure_sentence, flow_line, has_failed
+from flows.export.flow_line import failure_sentence, flow_line
+from flows.failure import has_failed
 from flows.lookup_method import LOOKUP
 from flows.telemetry.finished_flow import FinishedFlow
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.display.session_names import client_name
 from flows.display.units import count, duration, status_words, usd
-from flows.queries.newest_rows import ERROR_STATE
+from flows.failure import has_failed
 from providers.listing.plain_text import printable
 
 if TYPE_CHECKING:
@@ -17,11 +17,6 @@ _WHAT_CHARS: Final = 34
 _ERROR_CHARS: Final = 160
 _ID_CHARS: Final = 8
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
-
-
-def has_failed(flow: Flow) -> bool:
-    """Return True for a flow with an error, or with a status that is one."""
-    return flow.state == ERROR_STATE or (flow.status_code or 0) >= 400
 
 
 def flow_line(flow: Flow, *, is_coloured: bool) -> str:

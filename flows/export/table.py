@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.display.units import UNKNOWN, status_words
-from flows.queries.newest_rows import ERROR_STATE, count_flows, newest_rows
+from flows.failure import ERROR_STATE
+from flows.queries.newest_rows import count_flows, newest_rows
 from providers.listing.plain_text import printable
 from providers.reading.database_reader import Read
 

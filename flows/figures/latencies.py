@@ -9,6 +9,7 @@ from datetime import datetime
 from math import ceil
 from typing import Final
 
+from flows.failure import is_failure
 from flows.models import Flow
 
 NEWEST: Final = 2_000
@@ -44,16 +45,17 @@ def latencies(since: datetime) -> list[Latency]:
     rows = finished.exclude(provider="").order_by("-started_at", "-id")
     columns = (
         "provider",
+        "state",
         "status_code",
         "first_event_ms",
         "first_byte_ms",
         "duration_ms",
     )
     times: dict[str, _Times] = defaultdict(lambda: _Times(0, 0, [], []))
-    for provider, status, event_ms, byte_ms, total_ms in rows.values_list(*columns)[:NEWEST]:
+    for provider, state, status, event_ms, byte_ms, total_ms in rows.values_list(*columns)[:NEWEST]:
         found = times[provider]
         found.requests += 1
-        if status is None or status >= 400:
+        if is_failure(state, status):
             found.failed += 1
             continue
         # Without events, the first byte is the first thing the client saw.

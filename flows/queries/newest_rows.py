@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from flows.lookup_method import LOOKUP
 from providers.reading.database_reader import Read, moment
 
-ERROR_STATE: Final = "error"
 _COLUMNS: Final = "id, state, started_at, method, host, path, status_code, user_agent"
 _NEWEST: Final = f"""
 SELECT {_COLUMNS} FROM flows_flow

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from flows.display.units import duration, plural
+from flows.failure import is_error_status
 from flows.models import Flow
 from flows.record import AttemptRecord
 from flows.sides import HookTrace
@@ -258,7 +259,7 @@ def _end(flow: Flow) -> Part:
     if flow.state == Flow.State.LIVE:
         return _live_end(flow)
     code = str(flow.status_code) if flow.status_code else ""
-    is_failure = (flow.status_code or 0) >= 400
+    is_failure = is_error_status(flow.status_code)
     took = _took(flow)
     if flow.state == Flow.State.ERROR:
         if not code:

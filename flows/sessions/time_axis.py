@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from flows.models import Flow
+from flows.failure import has_failed
 from flows.queries.sessions import Row, Session
 
 WIDTH: Final = 1000.0
@@ -112,8 +112,7 @@ def _bar(row: Row, total_ms: float) -> TimeBar:
     x = row.since_ms * scale
     wait_width = wait_ms * scale
     answer_width = max((duration_ms - wait_ms) * scale, _LEAST_WIDTH)
-    is_failed = flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
-    return TimeBar(row, x, 0.0, wait_width, x + wait_width, answer_width, is_failed)
+    return TimeBar(row, x, 0.0, wait_width, x + wait_width, answer_width, has_failed(flow))
 
 
 def _at_height(track: Track, index: int) -> Track:

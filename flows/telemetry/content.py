@@ -11,6 +11,7 @@ from typing import Any, Final, cast, get_args
 import orjson
 
 from flows.bytes.database_text import storable_text
+from flows.failure import is_error_status
 from flows.reading.json_text import parse_json
 from flows.telemetry import conventions as names
 from flows.telemetry.finished_flow import FinishedFlow
@@ -55,7 +56,7 @@ def _asked(flow: FinishedFlow) -> dict[str, Value | None]:
 def _answered(flow: FinishedFlow) -> dict[str, Value | None]:
     wire_format = _known_format(flow.row.provider_format or flow.row.client_format)
     body = flow.readable("upstream")
-    is_failed = (flow.row.status_code or 0) >= 400
+    is_failed = is_error_status(flow.row.status_code)
     if wire_format is None or not body or len(body) > MAX_BODY_BYTES or is_failed:
         return {}
     try:

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from flows.failure import DISCONNECTED, has_failed, is_error_status
 from flows.models import Flow
 from flows.telemetry import conventions as names
 from flows.telemetry.content import content_of
@@ -30,8 +31,6 @@ from flows.telemetry.response_summary import (
 )
 
 MAX_TEXT_CHARS: Final = 4096
-DISCONNECTED: Final = "Client disconnected"
-"""Beginning of the error of a flow whose client went away."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -151,7 +150,7 @@ class FlowAttributes:
             encoded += _answered(flow)
             if self._conf.capture_content:
                 encoded.append(encode_attributes(content_of(flow)))
-        if row.error or (row.status_code or 0) >= 400 or row.state == Flow.State.ERROR:
+        if row.error or has_failed(row):
             encoded.append(encode_attributes(_outcome(row)))
         return b"".join(encoded)
 
@@ -284,11 +283,12 @@ def _answered(flow: FinishedFlow) -> Iterator[bytes]:
 
 def is_failed(row: Flow) -> bool:
     """Return True for a flow whose span has the status ERROR."""
-    if row.status_code is not None and row.status_code >= 400:
+    if is_error_status(row.status_code):
         return True
+    # A client may leave a response that it has.
     if row.error.startswith(DISCONNECTED) and row.status_code is not None:
         return False
-    return row.state == Flow.State.ERROR or bool(row.error)
+    return has_failed(row)
 
 
 def error_type(row: Flow) -> str:
@@ -296,7 +296,7 @@ def error_type(row: Flow) -> str:
 
     A status (`503`), `client_disconnected`, `timeout`, or `_OTHER`.
     """
-    if row.status_code is not None and row.status_code >= 400:
+    if is_error_status(row.status_code):
         return str(row.status_code)
     if row.error.startswith(DISCONNECTED):
         return "client_disconnected"
@@ -321,6 +321,6 @@ def _response_of(flow: FinishedFlow) -> ResponseSummary:
         found = summary_of_messages(m.content for m in messages if not m.from_client)
         # The record's messages have secrets; a readable body has none.
         return found._replace(id=flow.redact(found.id), model=flow.redact(found.model))
-    if flow.row.status_code is not None and flow.row.status_code >= 400:
+    if is_error_status(flow.row.status_code):
         return EMPTY
     return summary_of_body(flow.readable("upstream"))

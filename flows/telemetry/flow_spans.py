@@ -14,6 +14,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from flows.failure import is_error_status
 from flows.record import AttemptRecord, FlowRecord, HookStep
 from flows.telemetry import conventions as names
 from flows.telemetry.finished_flow import FinishedFlow
@@ -141,7 +142,7 @@ def _flow_span(flow: FinishedFlow, attributes: FlowAttributes, context: TraceCon
 
 def _status_message(flow: FinishedFlow) -> str:
     status = flow.row.status_code
-    if status is not None and status >= 400:
+    if is_error_status(status):
         return f"HTTP {status}"
     return flow.row.error[:MAX_MESSAGE_CHARS]
 
@@ -312,7 +313,7 @@ def _attempt_span(flow: FinishedFlow, root: Span, attempt: AttemptRecord) -> byt
         names.HTTP_REQUEST_SIZE: attempt.sent_bytes or None,
         names.HTTP_RESPONSE_SIZE: attempt.received_bytes or None,
     }
-    if attempt.failure or (attempt.status_code or 0) >= 400:
+    if attempt.failure or is_error_status(attempt.status_code):
         span.status = ERROR
         failed_as = attempt.failure or str(attempt.status_code)
         span.attributes = {**span.attributes, names.ERROR_TYPE: failed_as}

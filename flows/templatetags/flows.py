@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from flows.compare.diff import JsonChange
 from flows.display import units
 from flows.display.safe_text import printable, visible
+from flows.failure import has_failed
 from flows.models import Flow, FlowLink
 from flows.queries.sessions import cache_share
 from flows.reading.event_pieces import says
@@ -149,9 +150,7 @@ def live_tab(flow: Flow) -> str:
 @register.filter
 def failed(flow: Flow) -> bool:
     """Check whether a row is red: cut off, refused, or with a status of 400 and above."""
-    # A websocket that is still open may have failed already.
-    failed_early = flow.state == Flow.State.LIVE and bool(flow.error)
-    return flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400 or failed_early
+    return has_failed(flow)
 
 
 @register.filter

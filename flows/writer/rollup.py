@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.models import BigIntegerField, DecimalField, F, Field, Value
 from django.db.models.functions import Coalesce
 
+from flows.failure import has_failed
 from flows.models import INTERRUPTED, Flow, UsageDaily
 
 _REPORTED: Final = (
@@ -113,12 +114,9 @@ def _key(flow: Flow) -> _Key:
 
 def _contribution(flow: Flow) -> Sums:
     is_metered = flow.input_tokens is not None or flow.output_tokens is not None
-    is_failed = flow.state == Flow.State.ERROR
-    if flow.status_code is not None and flow.status_code >= 400:
-        is_failed = True
     sums: Sums = {
         "requests": 1,
-        "failed": int(is_failed),
+        "failed": int(has_failed(flow)),
         "unmetered": int(not is_metered),
         "unpriced": int(is_metered and flow.cost_usd is None),
     }

@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand
 from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
+from flows.failure import has_failed
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow, Resend
 from flows.queries.flow_set import referred_ids
@@ -94,7 +95,7 @@ class Command(BaseCommand):
             time.sleep(ASK_EVERY_S)
         join_senders(AUDIT_TIMEOUT_S)
         self.stdout.write("" if flow.is_stream else printable(_whole_answer(flow.pk)))
-        if flow.error or (flow.status_code or 0) >= 400:
+        if has_failed(flow):
             raise ResendError(printable(f"{flow.status_code or ''} {flow.error}".strip()))
 
 
