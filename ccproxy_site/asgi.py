@@ -22,14 +22,15 @@ if settings.CCPROXY.otel.enabled:
     instrument_console(settings.CCPROXY)
 pages = get_asgi_application()
 
-from ccproxy_site.console.fresh_context import FreshContext, LateDisconnect  # noqa: E402
+from ccproxy_site.console.fresh_context import FreshContext  # noqa: E402
 from ccproxy_site.console.guard_middleware import WebsocketGuard  # noqa: E402
+from ccproxy_site.console.request_turns import RequestTurns  # noqa: E402
 from ccproxy_site.mcp.mcp_app import mcp_beside  # noqa: E402
 from flows.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": mcp_beside(FreshContext(LateDisconnect(pages))),
+        "http": mcp_beside(FreshContext(RequestTurns(pages))),
         "websocket": WebsocketGuard(
             AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
         ),

@@ -17,46 +17,6 @@ from typing import Any
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 
-class _HeldDisconnect:
-    """The two ends of an HTTP request, of which `receive` tells of its close late."""
-
-    def __init__(self, receive: Any, send: Any) -> None:
-        self._receive = receive
-        self._send = send
-        self._is_read = False
-        self._begun = asyncio.Event()
-
-    async def receive(self) -> Any:
-        """Return the next message; a close behind the body waits for the response's start."""
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._is_read = not message.get("more_body", False)
-        elif self._is_read:
-            await self._begun.wait()
-        return message
-
-    async def send(self, message: Any) -> None:
-        """Send a part of the response."""
-        self._begun.set()
-        await self._send(message)
-
-
-class LateDisconnect:
-    """An ASGI application around Django, which hears of a client's close once it responds.
-
-    A browser that leaves a page closes its requests. Django would then cancel the view: its thread
-    waits for the event loop, which waits for the thread, and the console hangs for good.
-    """
-
-    def __init__(self, application: Any) -> None:
-        self._application = application
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one HTTP request."""
-        held = _HeldDisconnect(receive, send)
-        await self._application(scope, held.receive, held.send)
-
-
 class FreshContext:
     """An ASGI application around another."""
 

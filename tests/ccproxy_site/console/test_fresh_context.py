@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
-from ccproxy_site.console.fresh_context import FreshContext, LateDisconnect
+from ccproxy_site.console.fresh_context import FreshContext
 from tests.patience import PATIENCE_S
 
 LEFT_OVER: ContextVar[str] = ContextVar("left_over", default="nothing")
@@ -59,55 +59,6 @@ def test_a_client_that_leaves_ends_it() -> None:
 
     asyncio.run(main())
     assert ended == ["cancelled"]
-
-
-def test_a_browser_that_leaves_hangs_nothing() -> None:
-    """Django cancels a view whose client left, and that hangs; so it hears of it late."""
-    heard: list[str] = []
-
-    async def view(scope: Any, receive: Any, send: Any) -> None:
-        assert (await receive())["type"] == "http.request"
-        listening = asyncio.create_task(receive())
-        await asyncio.sleep(0.02)
-        heard.append("working" if not listening.done() else "cancelled")
-        await send({"type": "http.response.start"})
-        heard.append((await listening)["type"])
-
-    async def serve() -> None:
-        messages = iter([{"type": "http.request"}, {"type": "http.disconnect"}])
-
-        async def receive() -> dict[str, str]:
-            return next(messages)
-
-        async def send(message: Any) -> None:
-            heard.append(message["type"])
-
-        await LateDisconnect(view)({"type": "http"}, receive, send)
-
-    asyncio.run(serve())
-    assert heard == ["working", "http.response.start", "http.disconnect"]
-
-
-def test_a_body_that_is_cut_ends_the_request_at_once() -> None:
-    heard: list[str] = []
-
-    async def view(scope: Any, receive: Any, send: Any) -> None:
-        heard.extend([(await receive())["type"], (await receive())["type"]])
-
-    async def serve() -> None:
-        sent: list[dict[str, Any]] = [
-            {"type": "http.request", "more_body": True},
-            {"type": "http.disconnect"},
-        ]
-        messages = iter(sent)
-
-        async def receive() -> dict[str, Any]:
-            return next(messages)
-
-        await LateDisconnect(view)({"type": "http"}, receive, receive)
-
-    asyncio.run(serve())
-    assert heard == ["http.request", "http.disconnect"]
 
 
 def test_a_request_that_is_given_up_does_not_stop_the_loop() -> None:
