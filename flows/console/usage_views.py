@@ -10,9 +10,7 @@ from django.shortcuts import render
 from flows.console.page_access import console_page
 from flows.figures.latencies import NEWEST, latencies
 from flows.figures.plots import line
-from flows.figures.usage_table import usage_lines
-from flows.queries.rights import VIEW_FLOWS
-from flows.queries.usage_summary import (
+from flows.figures.usage_summary import (
     DEFAULT_DAYS,
     MEASURES,
     PERIODS,
@@ -21,6 +19,8 @@ from flows.queries.usage_summary import (
     period,
     usage_summary,
 )
+from flows.figures.usage_table import usage_lines
+from flows.queries.rights import VIEW_FLOWS
 
 
 @console_page(VIEW_FLOWS)

@@ -15,8 +15,8 @@ from django.db.models.functions import Cast, Coalesce, StrIndex
 
 from flows.bytes.database_text import database_json
 from flows.models import Flow
-from flows.queries.cursor import older_than, parse_cursor
 from flows.queries.header_filter import by_header
+from flows.queries.list_order import NEWEST_FIRST, in_order, parse_order
 from flows.record import CAPTURED, LOOKUP
 from flows.search.text_filter import PAGE_HITS, matching
 
@@ -94,7 +94,7 @@ class FlowFilter(django_filters.FilterSet):
     )
 
     enough: int | None = None
-    """Number of hits of a search that is enough, the newest from the `cursor` on; None for all."""
+    """Number of hits of a search that is enough, from the `cursor` on; None for all."""
 
     class Meta:
         model = Flow
@@ -106,12 +106,12 @@ class FlowFilter(django_filters.FilterSet):
         # Captured commands look up so many names that the list would show little else.
         if not self.form.cleaned_data.get("lookups"):
             flows = flows.exclude(method=LOOKUP)
-        # jq and another order need them all.
-        needs_all = self.data.get("jq") or self.data.get("sort")
-        limit = None if needs_all else self.enough
+        # jq needs them all.
+        limit = None if self.data.get("jq") else self.enough
         among = flows
         if limit:
-            among = older_than(flows, parse_cursor(str(self.data.get("cursor") or "")))
+            order = parse_order(str(self.data.get("sort") or "")) or NEWEST_FIRST
+            among = in_order(flows, order, str(self.data.get("cursor") or ""))
         return matching(flows, self.form.cleaned_data.get("q") or "", limit, among)
 
     def by_lookups(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
@@ -203,7 +203,7 @@ class FlowFilter(django_filters.FilterSet):
 
 
 class PagedFlowFilter(FlowFilter):
-    """The filters for one page of flows, newest first."""
+    """The filters for one page of flows, in the order of the page."""
 
     enough = PAGE_HITS
 

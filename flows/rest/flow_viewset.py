@@ -96,7 +96,7 @@ class HarRenderer(JSONRenderer):
     retrieve=extend_schema(responses=FlowDetailShape),
 )
 class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Flow]):
-    """Recorded flows, newest first."""
+    """Recorded flows, newest first, or in the order of `sort`."""
 
     queryset = Flow.objects.order_by("-started_at", "-id")
     serializer_class = FlowShape
@@ -110,13 +110,19 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
     jq_limits = JqLimits()
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Return flows, newest first; `Accept: application/har+json` returns all as one HAR."""
+        """Return flows, newest first; `Accept: application/har+json` returns all as one HAR.
+
+        `sort` orders them by a figure instead.
+        """
         if request.accepted_renderer.format == HarRenderer.format:
             return self._har(request)
         self.filterset_class = PagedFlowFilter
-        queryset = self._matching(request)
+        queryset = self._matching(request, "sort")
         filters = request.query_params.getlist("jq")
         if filters:
+            if request.query_params.get("sort"):
+                message = "jq sees the newest flows; sort in its filter: sort_by(.cost_usd)."
+                raise ParseError({"sort": [message]})
             window = self._ask_jq(older_than(queryset, cursor_of(request)), filters)
             next_url = next_url_after(request, window.last)
             return Response({"next": next_url, "results": window.results})
@@ -167,8 +173,8 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         except JqError as exc:
             raise ParseError({"jq": [str(exc)]}) from None
 
-    def _matching(self, request: Request) -> QuerySet[Flow]:
-        known = {*FlowFilter.base_filters, "cursor", "limit", "jq"}
+    def _matching(self, request: Request, *look: str) -> QuerySet[Flow]:
+        known = {*FlowFilter.base_filters, "cursor", "limit", "jq", *look}
         # A misspelt filter would match every flow, and a HAR of it would export them all.
         unknown = sorted(set(request.query_params) - known)
         if unknown:

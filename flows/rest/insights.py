@@ -16,15 +16,15 @@ from rest_framework.request import Request
 
 from flows.console.context_tab import CacheFinding, context_tab
 from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
-from flows.lineage.turn_rows import TurnRow, turns_of
-from flows.models import WebSocketMessage
-from flows.queries import selectors
-from flows.queries.selectors import FlowDetail
-from flows.queries.usage_summary import (
+from flows.figures.usage_summary import (
     DEFAULT_DAYS,
     PERIODS,
     usage_summary,
 )
+from flows.lineage.turn_rows import TurnRow, turns_of
+from flows.models import WebSocketMessage
+from flows.queries import selectors
+from flows.queries.selectors import FlowDetail
 from flows.rest.record_view import RecordView
 from providers.web.rest import Conflict
 

@@ -11,19 +11,33 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from flows.models import Flow
-from flows.queries.cursor import Cursor, make_cursor, page_after, parse_cursor
+from flows.queries.cursor import Cursor, make_cursor, parse_cursor
+from flows.queries.list_order import (
+    NEWEST_FIRST,
+    ORDERS,
+    Order,
+    is_cursor,
+    ordered_page,
+    parse_order,
+)
+from providers.base.nearest import capitalised, no_such
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 _MAX_DIGITS = 6
+_NO_CURSOR = "This is not a cursor; take it from the “next” of an earlier response."
 
 
 class FlowPagination(BasePagination):
-    """Pages by keyset, newest first."""
+    """Pages by keyset, newest first unless `sort` names another order."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         del view
-        page = page_after(queryset, cursor_of(request), _limit(request))
+        order = order_of(request)
+        cursor = request.query_params.get("cursor", "")
+        if cursor and not is_cursor(cursor, order):
+            raise ParseError({"cursor": [_NO_CURSOR]})
+        page = ordered_page(queryset, order, cursor, _limit(request))
         self.next_url = next_url(request, page.older)
         return page.flows
 
@@ -58,7 +72,16 @@ class FlowPagination(BasePagination):
             "description": "From “next”.",
         }
         limit = {"name": "limit", "in": "query", "schema": limit_schema}
-        return [cursor, limit]
+        sort = {
+            "name": "sort",
+            "in": "query",
+            "schema": {"type": "string", "enum": [*ORDERS], "default": NEWEST_FIRST.text},
+            "description": (
+                "Order of the flows, by time, duration, input tokens or cost; with “-” from the"
+                " largest. Flows without the figure are left out. Not together with `jq`."
+            ),
+        }
+        return [cursor, limit, sort]
 
 
 def cursor_of(request: Request) -> Cursor | None:
@@ -72,9 +95,21 @@ def cursor_of(request: Request) -> Cursor | None:
         return None
     cursor = parse_cursor(text)
     if cursor is None:
-        message = "This is not a cursor; take it from the “next” of an earlier response."
-        raise ParseError({"cursor": [message]})
+        raise ParseError({"cursor": [_NO_CURSOR]})
     return cursor
+
+
+def order_of(request: Request) -> Order:
+    """Return the order that the request's `sort` names.
+
+    Raises:
+        ParseError: there is no such order.
+    """
+    text = request.query_params.get("sort", "")
+    order = parse_order(text)
+    if order is None:
+        raise ParseError({"sort": [capitalised(no_such("order", text[:100], ORDERS))]})
+    return order
 
 
 def next_url(request: Request, cursor: str) -> str | None:

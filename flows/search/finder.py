@@ -1,8 +1,8 @@
 """Flows that contain the words of a search.
 
 The index leaves candidates, and their texts decide. Few candidates are read at once. Of many, the
-newest flows are read until there are enough. Flows that wait for the index, and words of one or two
-characters, are looked for in the columns, as before there was an index.
+first flows of the list are read until there are enough. Flows that wait for the index, and words of
+one or two characters, are looked for in the columns, as before there was an index.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ def find(words: Wanted, among: QuerySet[Flow], limit: int | None) -> Found:
 
     Args:
         words: at least one.
-        among: flows that other filters left.
-        limit: enough flows, the newest of `among`; None for all.
+        among: flows that other filters left, in the order of the list if there is a limit.
+        limit: enough flows, the first ones of `among`; None for all.
     """
+    if limit is None:
+        among = among.order_by("-started_at", "-id")
     waiting = _waiting_ids(words, among, limit)
     if not words.long:
-        newest = list(_newest_of(among, {}, SHORT_WORD_FLOWS))
-        named = among.filter(column_condition(words)).order_by("-started_at", "-id")
+        newest = list(_first_of(among, {}, SHORT_WORD_FLOWS))
+        named = among.filter(column_condition(words))
         ids = list(named.values_list("pk", flat=True)[:limit])
         return Found([*waiting, *ids, *_verified(newest, words)], is_cut=True)
     open_ids = FlowText.objects.filter(segment__isnull=True).values_list("pk", flat=True)
@@ -59,7 +61,7 @@ def find(words: Wanted, among: QuerySet[Flow], limit: int | None) -> Found:
         return Found([*waiting, *_verified(ids, words)])
     found = list(waiting)
     ids = []
-    for flow_id in _newest_of(among, segments, None):
+    for flow_id in _first_of(among, segments, None):
         ids.append(flow_id)
         if len(ids) >= _READ_FLOWS:
             found += _verified(ids, words)
@@ -78,13 +80,12 @@ def _waiting_ids(words: Wanted, among: QuerySet[Flow], limit: int | None) -> lis
     if len(few) <= FEW_WAITING:
         waiting = among.filter(pk__in=few)
     waiting = waiting.filter(column_condition(words))
-    return list(waiting.order_by("-started_at", "-id").values_list("pk", flat=True)[:limit])
+    return list(waiting.values_list("pk", flat=True)[:limit])
 
 
-def _newest_of(among: QuerySet[Flow], segments: dict[int, int], most: int | None) -> Iterator[str]:
-    """Yield the ids of indexed flows, the newest first: those of candidates, or at most `most`."""
-    newest = among.filter(text__isnull=False).order_by("-started_at", "-id")
-    rows = newest.values_list("pk", "text__segment", "text__position")
+def _first_of(among: QuerySet[Flow], segments: dict[int, int], most: int | None) -> Iterator[str]:
+    """Yield the ids of indexed flows in their order: those of candidates, or at most `most`."""
+    rows = among.filter(text__isnull=False).values_list("pk", "text__segment", "text__position")
     for flow_id, segment, position in rows[:most].iterator(chunk_size=_PAGE_FLOWS):
         is_unknown = segment is None or most is not None
         if is_unknown or segments.get(segment or 0, 0) >> position & 1:

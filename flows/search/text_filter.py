@@ -35,8 +35,8 @@ def matching(
     Args:
         flows: flows that the other filters left.
         text: words, and phrases in double quotes.
-        limit: number of flows that is enough, the newest ones; None for all.
-        among: those of `flows` of which `limit` are enough.
+        limit: number of flows that is enough; None for all.
+        among: those of `flows` of which the first `limit` are enough, in the order of the list.
     """
     words = wanted(text)
     if not words.words:

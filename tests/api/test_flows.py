@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import connection
@@ -230,3 +230,36 @@ def test_a_search_says_where_it_found_the_words(api: APIClient):
     assert found["notes"] == []
     assert api.delete(f"/api/flows/{flow.pk}/").status_code == 204
     assert api.get("/api/flows/?q=nadel").json()["results"] == []
+
+
+def test_other_orders_with_pages(api: APIClient):
+    by_cost = [make_flow(cost_usd=cost, age_s=age).pk for cost, age in ((0.5, 2), (0.1, 9), (2, 5))]
+    free = make_flow().pk
+    middle, cheap, dear = by_cost
+    assert ids(api.get("/api/flows/?sort=-cost")) == [dear, middle, cheap]
+    assert ids(api.get("/api/flows/?sort=cost")) == [cheap, middle, dear]
+    assert ids(api.get("/api/flows/?sort=time")) == [cheap, dear, middle, free]
+    page = api.get("/api/flows/?sort=-cost&limit=2")
+    assert ids(page) == [dear, middle]
+    rest = api.get(page.json()["next"])
+    assert (ids(rest), rest.json()["next"]) == ([cheap], None)
+
+
+def test_an_unknown_order_is_refused(api: APIClient):
+    answer = api.get("/api/flows/?sort=-costs")
+    assert answer.status_code == 400
+    assert "costs" in answer.json()["sort"][0] and "-cost" in answer.json()["sort"][0]
+    # A cursor of another order names no position in this one.
+    make_flow(), make_flow()
+    by_time = parse_qs(urlsplit(api.get("/api/flows/?limit=1").json()["next"]).query)["cursor"][0]
+    assert api.get("/api/flows/", {"sort": "-cost", "cursor": f"x{by_time}"}).status_code == 400
+    assert "sort" in api.get("/api/flows/?sort=cost&jq=.").json()
+    # An export has one order.
+    assert "sort" in api.get("/api/flows/har/?sort=cost").json()
+
+
+def test_the_description_names_the_orders(api: APIClient):
+    described = api.get("/api/schema/?format=json").json()
+    of_flows = described["paths"]["/api/flows/"]["get"]["parameters"]
+    [sort] = [each for each in of_flows if each["name"] == "sort"]
+    assert {"time", "-time", "cost", "-cost", "tokens", "took"} <= {*sort["schema"]["enum"]}

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from ccproxy_site.mcp.bounded_json import bounded, bounded_list
 from ccproxy_site.mcp.tools.flow_tools import flow_row
+from flows.figures.usage_summary import usage_summary
 from flows.models import Flow
 from flows.queries.flow_set import FlowSetError
 from flows.queries.sessions import MAX_ROWS, Session, session
-from flows.queries.usage_summary import usage_summary
 
 MAX_GROUPED: Final = 2_000
 """Newest flows that are grouped into conversations."""

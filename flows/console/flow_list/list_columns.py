@@ -8,7 +8,7 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase
 
-from flows.console.flow_list.list_order import NEWEST_FIRST, Order
+from flows.queries.list_order import NEWEST_FIRST, Order
 
 COOKIE: Final = "ccproxy-columns"
 PARAMETER: Final = "columns"

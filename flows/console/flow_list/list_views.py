@@ -13,13 +13,13 @@ from flows.console.flow_list.list_columns import (
     keep_columns,
     parse_columns,
 )
-from flows.console.flow_list.list_order import NEWEST_FIRST, ORDERS, ordered_page, parse_order
 from flows.console.flow_list.peek_view import peek_of
 from flows.console.page_access import console_page, wants_part
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.filters import FlowFilter, pasted_flow_id
 from flows.queries.jq_page import jq_page
+from flows.queries.list_order import NEWEST_FIRST, ORDERS, ordered_page, parse_order
 from flows.queries.rights import VIEW_FLOWS
 from flows.queries.saved_filters import (
     FILTER_NAMES,

@@ -9,8 +9,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand
 
 from flows.display.units import count, percent, usd
+from flows.figures.usage_summary import usage_summary
 from flows.management import parsers
-from flows.queries.usage_summary import usage_summary
 from providers.listing.shell_table import Cell, print_table, print_values
 
 _FIELDS: Final = (

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from flows.console.flow_list.list_order import ORDERS
 from flows.models import Flow
 from flows.queries import selectors
+from flows.queries.list_order import ORDERS
 from tests.flows.seed import IDS, add_flow
 
 pytestmark = pytest.mark.django_db

@@ -13,9 +13,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from flows.figures.usage_summary import usage_summary
 from flows.models import Flow, UsageDaily
 from flows.queries.sessions import session
-from flows.queries.usage_summary import usage_summary
 from flows.writer.rollup import roll_up
 from tests.flows.seed import HOSTILE, IDS, add_flow, seed_all
 from tests.flows.seed import SESSION as OTHER

@@ -14,8 +14,8 @@ from django.utils import timezone
 from flows.figures.dashboard import dashboard
 from flows.figures.latencies import latencies, percentile
 from flows.figures.plots import Value, line, stacked
+from flows.figures.usage_summary import COLOURS, usage_summary
 from flows.models import UsageDaily
-from flows.queries.usage_summary import COLOURS, usage_summary
 from tests.rows import make_flow
 
 NOW = datetime(2026, 11, 20, 18, 30, tzinfo=UTC)

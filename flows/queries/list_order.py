@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from django.db.models import Q, QuerySet
 
 from flows.models import Flow
-from flows.queries.cursor import Cursor, FlowPage, make_cursor, newer_than, page_after, parse_cursor
+from flows.queries.cursor import FlowPage, make_cursor, newer_than, older_than, parse_cursor
 
 _MAX_CHARS: Final = 40
 _MAX_VALUE: Final = Decimal(2**31)
@@ -58,34 +58,46 @@ def parse_order(text: str) -> Order | None:
     return Order(text.removeprefix("-"), text.startswith("-"))
 
 
+def in_order(flows: QuerySet[Flow], order: Order, cursor: str = "") -> QuerySet[Flow]:
+    """Return the flows of a list in its order, those behind a cursor alone.
+
+    Text that is not a cursor of this order means the list's start.
+    """
+    field = FIELDS[order.name]
+    if order.name == "time":
+        position = parse_cursor(cursor)
+        following = older_than if order.is_descending else newer_than
+        behind = flows if position is None else following(flows, position)
+    else:
+        behind = flows.filter(_behind(order, cursor), **{f"{field}__isnull": False})
+    if order.is_descending:
+        return behind.order_by(f"-{field}", "-id")
+    return behind.order_by(field, "id")
+
+
 def ordered_page(flows: QuerySet[Flow], order: Order, cursor: str, rows: int) -> FlowPage:
     """Return one page of flows in an order; text that is not a cursor means the first page.
 
     One query. `older` of the page is the cursor of the page that follows.
     """
-    if order == NEWEST_FIRST:
-        return page_after(flows, parse_cursor(cursor), rows)
-    if order.name == "time":
-        return _oldest_first(flows, parse_cursor(cursor), rows)
-    field = FIELDS[order.name]
-    known = flows.filter(**{f"{field}__isnull": False})
-    sign = "-" if order.is_descending else ""
-    behind = _behind(order, cursor)
-    found = list(known.filter(behind).order_by(f"{sign}{field}", f"{sign}id")[: rows + 1])
-    return _page(found, rows, lambda flow: f"{getattr(flow, field)}_{flow.pk}")
-
-
-def _oldest_first(flows: QuerySet[Flow], cursor: Cursor | None, rows: int) -> FlowPage:
-    if cursor is not None:
-        flows = newer_than(flows, cursor)
-    found = list(flows.order_by("started_at", "id")[: rows + 1])
-    return _page(found, rows, make_cursor)
-
-
-def _page(found: list[Flow], rows: int, cursor_of: Callable[[Flow], str]) -> FlowPage:
     # One row more than is shown tells if there is another page, without a count.
+    found = list(in_order(flows, order, cursor)[: rows + 1])
     shown = found[:rows]
-    return FlowPage(shown, cursor_of(shown[-1]) if len(found) > rows else "")
+    return FlowPage(shown, cursor_at(shown[-1], order) if len(found) > rows else "")
+
+
+def cursor_at(flow: Flow, order: Order) -> str:
+    """Write the position of a flow in an order as text."""
+    if order.name == "time":
+        return make_cursor(flow)
+    return f"{getattr(flow, FIELDS[order.name])}_{flow.pk}"
+
+
+def is_cursor(text: str, order: Order) -> bool:
+    """Check whether text is a cursor of this order."""
+    if order.name == "time":
+        return parse_cursor(text) is not None
+    return bool(_behind(order, text))
 
 
 def _behind(order: Order, cursor: str) -> Q:
