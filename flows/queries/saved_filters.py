@@ -15,7 +15,7 @@ from providers.base.nearest import capitalised, nearest, no_such
 
 FILTER_NAMES: Final = (*FlowFilter.base_filters, "jq")
 """The parameters of the list's address that filter."""
-_PAGE_NAMES: Final = ("cursor", "limit", "ids", "sort", "columns", "peek")
+_PAGE_NAMES: Final = ("cursor", "limit", "ids", "sort", "columns", "group", "peek")
 """The parameters of the list's address that say which part of it is shown, and how."""
 
 MAX_QUERY_CHARS: Final = 4000

@@ -71,6 +71,7 @@ _ROW_FIELDS: Final = (
 )
 _LINK_FIELDS: Final = (
     "link__flow_id",
+    "link__session",
     "link__kind",
     "link__path",
     "link__author",

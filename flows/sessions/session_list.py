@@ -107,6 +107,13 @@ def _totals(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {values["session_id"]: dict(values) for values in totals}
 
 
+def titles_of(ids: Sequence[str]) -> dict[str, str]:
+    """Return the titles of sessions by id, "" where none is known. One query; none without ids."""
+    if not ids:
+        return {}
+    return {session_id: title_of(openings) for session_id, openings in _openings(ids).items()}
+
+
 def _openings(ids: Sequence[str]) -> dict[str, list[Opening]]:
     number = Window(RowNumber(), partition_by=F("session_id"), order_by=F("started_at").asc())
     asked = Flow.objects.filter(session_id__in=ids).exclude(asked="")

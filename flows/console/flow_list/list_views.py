@@ -14,6 +14,8 @@ from flows.console.flow_list.list_columns import (
     parse_columns,
 )
 from flows.console.flow_list.peek_view import peek_of
+from flows.console.flow_list.session_groups import BY_SESSION, GROUPINGS, grouped
+from flows.console.flow_list.session_groups import PARAMETER as GROUP
 from flows.console.page_access import console_page, wants_part
 from flows.models import Flow
 from flows.queries import selectors
@@ -32,7 +34,7 @@ from providers.base.nearest import no_such
 
 MAX_LIVE_ROWS = 60
 _MAX_CHIP_CHARS = 200
-_LOOK = (PARAMETER, "sort", "peek")
+_LOOK = (PARAMETER, "sort", GROUP, "peek")
 """Parameters that say how the list is shown."""
 
 
@@ -51,11 +53,16 @@ def flow_list(request: HttpRequest) -> HttpResponse:
     if order is None:
         errors.append(no_such("order", params["sort"][:100], ORDERS))
         order = NEWEST_FIRST
+    grouping = params.get(GROUP, "")
+    if grouping and grouping not in GROUPINGS:
+        errors.append(no_such("grouping", grouping[:100], GROUPINGS))
+    is_grouped = grouping == BY_SESSION
     jq = jq_page(filters.qs, source) if source else None
     if jq and jq.error:
         errors.append(jq.error)
     rows = selectors.rows(filters.qs)
     page = jq.page if jq else ordered_page(rows, order, cursor, selectors.PAGE_ROWS)
+    is_start = not cursor and not source and order == NEWEST_FIRST
     columns = columns_of(request)
     searched = params.get("q", "")
     context = {
@@ -69,10 +76,15 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         "columns": columns,
         "headings": columns.headings(order),
         "order": order,
+        "groups": grouped(page.flows) if is_grouped else None,
+        "is_grouped": is_grouped,
+        "other_grouping": _query(params, cursor=cursor, group="" if is_grouped else BY_SESSION),
         "newest_first": order == NEWEST_FIRST,
         "older": _query(params, cursor=page.older) if page.older else "",
         "newest": _query(params, cursor="") if cursor else "",
-        "first_page": not cursor and not source and order == NEWEST_FIRST,
+        "first_page": is_start,
+        # A new row of a grouped list may open a group: the list is asked for again.
+        "takes_rows": is_start and not is_grouped,
         "live_query": _query(params, cursor="", peek=""),
         "kept": _kept(params),
         "saved": saved_filters(request.user).select_related("owner"),
@@ -124,8 +136,8 @@ def _value(params: QueryDict, name: str) -> str:
 
 
 def _kept(params: QueryDict) -> list[tuple[str, str]]:
-    """Return what the form of the columns keeps: filters and the order."""
-    values = [(name, params.get(name, "")) for name in (*FILTER_NAMES, "sort")]
+    """Return what the form of the columns keeps: filters, the order, the grouping."""
+    values = [(name, params.get(name, "")) for name in (*FILTER_NAMES, "sort", GROUP)]
     return [(name, value) for name, value in values if value]
 
 

@@ -4,6 +4,7 @@ import "./clipboard.js";
 import "./marks.js";
 import "./changes.js";
 import "./keys.js";
+import "./groups.js";
 import { watchFlow } from "./live_flow.js";
 import { watchList } from "./live_list.js";
 import { one } from "./page.js";

@@ -25,14 +25,14 @@ const isAiming = () => isPressed || performance.now() - aimedAt_ms < AIM_MS;
 
 function watchPointer() {
   document.addEventListener("pointermove", (event) => {
-    if (event.target.closest("#rows")) aimedAt_ms = performance.now();
+    if (event.target.closest(".flows tbody")) aimedAt_ms = performance.now();
     else if (aimedAt_ms !== -Infinity) {
       aimedAt_ms = -Infinity;
       letIn();
     }
   }, { passive: true });
   document.addEventListener("pointerdown", (event) => {
-    isPressed = event.target.closest("#rows") !== null;
+    isPressed = event.target.closest(".flows tbody") !== null;
   });
   for (const name of ["pointerup", "pointercancel"]) {
     // The click comes after this event: rows move once it was heard.

@@ -48,7 +48,7 @@ export const hasTabs = () => one(".tabs a") !== null;
 
 /* Choose the row `step` below the chosen one; the first row when there is none. */
 export function choose(step) {
-  const rows = all("tr.flow");
+  const rows = all("tr.flow:not([hidden])");
   if (!rows.length) return;
   const now = rows.findIndex((row) => row.classList.contains("chosen"));
   const wanted = now < 0 ? 0 : now + step;

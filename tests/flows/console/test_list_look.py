@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from flows.models import Flow
+from flows.models import Flow, FlowLink
 from flows.queries import selectors
 from flows.queries.list_order import ORDERS
 from tests.flows.seed import IDS, add_flow
@@ -118,3 +118,42 @@ def test_the_pane_shows_what_was_asked_what_came_and_what_was_lost(seeded: Clien
     assert f'data-peek="{flow_id}"' in page
     assert seeded.get("/flows/nothing/peek").status_code == 404
     assert 'id="peek"' in seeded.get("/flows/?peek=nothing").content.decode()
+
+
+def group_titles(html: str) -> list[str]:
+    heads = re.findall(r'class="group-title[^>]*>(.*?)</', html, re.DOTALL)
+    return [" ".join(re.sub("<[^>]*>", "", head).split()) for head in heads]
+
+
+def test_rows_under_their_sessions(staff: Client) -> None:
+    add_flow("old", 9, session_id="s1", asked="Mend the clock")
+    add_flow("other", 5, session_id="s2", asked="", status_code=529)
+    add_flow("none", 4, session_id="")
+    add_flow("new", 1, session_id="s1", asked="And test it", cost_usd="0.25")
+    html = staff.get("/flows/?group=session").content.decode()
+    assert group_titles(html) == ["Mend the clock", "s2", "Without a session"]
+    # Each group has its rows, in the order of the page.
+    assert re.findall(r'<tr id="f-([^"]+)"', html) == ["new", "old", "other", "none"]
+    assert "2 here" in html and "1 failed" in html
+    # The grouping stays while the filters change, and one click ends it.
+    assert '<input type="hidden" name="group" value="session">' in html
+    assert 'href="/flows/?group=session&amp;provider=' in html or "group=session" in html
+    assert "By session" in staff.get("/flows/").content.decode()
+    # A list with headings takes no rows by itself: it says how many there are.
+    assert "data-live" not in html and "data-live" in staff.get("/flows/").content.decode()
+
+
+def test_a_guessed_session_is_a_group(staff: Client) -> None:
+    first, second = (add_flow(name, age, session_id="") for name, age in (("a", 2), ("b", 1)))
+    for flow in (first, second):
+        FlowLink.objects.update_or_create(pk=flow.pk, defaults={"session": "~a", "thread": "a"})
+    html = staff.get("/flows/?group=session").content.decode()
+    assert html.count("group-head") == 1
+    assert 'href="/flows/session/~a/"' in html and "guessed" in html
+
+
+def test_an_unknown_grouping_is_named(staff: Client) -> None:
+    add_flow("a", 1)
+    html = staff.get("/flows/?group=sessions").content.decode()
+    assert "There is no grouping" in html or "no grouping" in html
+    assert "group-head" not in html
