@@ -22,9 +22,9 @@ if settings.CCPROXY.otel.enabled:
     instrument_console(settings.CCPROXY)
 pages = get_asgi_application()
 
-from ccproxy_site.console.fresh_context import FreshContext  # noqa: E402
 from ccproxy_site.console.guard_middleware import WebsocketGuard  # noqa: E402
-from ccproxy_site.console.request_turns import RequestTurns  # noqa: E402
+from ccproxy_site.console.serving.fresh_context import FreshContext  # noqa: E402
+from ccproxy_site.console.serving.request_turns import RequestTurns  # noqa: E402
 from ccproxy_site.mcp.mcp_app import mcp_beside  # noqa: E402
 from flows.routing import websocket_urlpatterns  # noqa: E402
 

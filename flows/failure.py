@@ -1,23 +1,33 @@
 """Decision whether a flow failed: of rows, lists, sums, sessions, the terminal and notices.
 
-No Django: the terminal's list needs it too. `FAILED` in `flows.queries.filters` is the same
-decision as a condition of the database; a test compares both.
+No Django: the terminal's list needs it too. `FAILED` in `flows.models` is the same decision
+as a condition of the database; a test compares both.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from flows.lookup_method import LOOKUP
-
-if TYPE_CHECKING:
-    from flows.models import Flow
 
 ERROR_STATE: Final = "error"
 LIVE_STATE: Final = "live"
 FIRST_ERROR_STATUS: Final = 400
 DISCONNECTED: Final = "Client disconnected"
 """Beginning of the error of a flow whose client went away."""
+
+
+class Ended(Protocol):
+    """The columns of a flow that say how it ended."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def status_code(self) -> int | None: ...
+
+    @property
+    def error(self) -> str: ...
 
 
 def is_failure(state: str, status_code: int | None, error: str = "") -> bool:
@@ -43,6 +53,6 @@ def is_alarming(method: str, state: str, status_code: int | None, error: str) ->
     return is_failure(state, status_code, error)
 
 
-def has_failed(flow: Flow) -> bool:
+def has_failed(flow: Ended) -> bool:
     """Return whether a flow failed."""
     return is_failure(flow.state, flow.status_code, flow.error)

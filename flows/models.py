@@ -6,6 +6,7 @@ from django.db import models
 
 from flows.console_rows import Resend as Resend
 from flows.console_rows import SavedFilter as SavedFilter
+from flows.failure import ERROR_STATE, FIRST_ERROR_STATUS, LIVE_STATE
 from flows.flow_link import FlowLink as FlowLink
 from flows.flow_text import FlowText as FlowText
 from flows.flow_text import SearchSegment as SearchSegment
@@ -20,6 +21,13 @@ from flows.sides import (
 )
 from flows.usage_daily import UsageDaily as UsageDaily
 
+FAILED = (
+    models.Q(state=ERROR_STATE)
+    | models.Q(status_code__gte=FIRST_ERROR_STATUS)
+    # A websocket that is still open may have failed already.
+    | models.Q(state=LIVE_STATE) & ~models.Q(error="")
+)
+"""Condition of the flows that failed, as `flows.failure` decides; an index has it too."""
 INTERRUPTED = "The proxy stopped while this flow was running."
 """Error of the flows that were running when their process went."""
 
@@ -185,6 +193,7 @@ class Flow(models.Model):
                 name="flow_imported",
                 condition=models.Q(imported_at__isnull=False),
             ),
+            models.Index(fields=["-started_at", "-id"], name="flow_failed", condition=FAILED),
             # Orders of the list by a figure, the same in both directions.
             models.Index(
                 fields=["cost_usd", "id"],

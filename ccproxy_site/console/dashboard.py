@@ -13,7 +13,7 @@ from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 
-from flows.models import Flow
+from flows.models import FAILED, Flow
 from flows.queries.rights import VIEW_FLOWS
 from interceptor.instances.health import (
     live_sentence,
@@ -93,9 +93,7 @@ def traffic(now: datetime) -> Traffic:
         hour=Count("started_at", filter=Q(started_at__gte=now - timedelta(hours=1))),
         day=Count("started_at"),
     )
-    answered_badly = day.filter(status_code__gte=400)
-    unanswered = day.filter(status_code__isnull=True, state=Flow.State.ERROR)
-    return Traffic(**counts, failed_in_day=answered_badly.union(unanswered, all=True).count())
+    return Traffic(**counts, failed_in_day=day.filter(FAILED).count())
 
 
 def provider_states(now: datetime) -> list[ProviderState]:

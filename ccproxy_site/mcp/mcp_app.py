@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ccproxy_site.console.fresh_context import FreshContext
+from ccproxy_site.console.serving.fresh_context import FreshContext
 from ccproxy_site.mcp.bearer_tokens import BearerTokens
 from ccproxy_site.mcp.mcp_caller import CURRENT_CALLER
 from interceptor.access.caller_rules import GuardRules, Refusal, check_caller

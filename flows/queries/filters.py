@@ -10,13 +10,23 @@ from decimal import Decimal
 from typing import Any, Final
 
 import django_filters
-from django.db.models import ExpressionWrapper, F, FloatField, Q, QuerySet, TextField, Value
+from django.db.models import (
+    ExpressionWrapper,
+    F,
+    FloatField,
+    IntegerField,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+)
 from django.db.models.functions import Cast, Coalesce, StrIndex
 
 from flows.bytes.database_text import database_json
+from flows.models import FAILED as FAILED
 from flows.models import Flow
 from flows.queries.header_filter import by_header
-from flows.queries.list_order import NEWEST_FIRST, in_order, parse_order
+from flows.queries.list_order import NEWEST_FIRST, cursor_at, in_order, parse_order
 from flows.record import CAPTURED, LOOKUP
 from flows.search.text_filter import PAGE_HITS, matching
 
@@ -33,12 +43,7 @@ _FLOW_ID = re.compile(
 _MAX_USD: Final = 1_000_000
 _MAX_COUNT: Final = 2**31 - 1
 _MAX_TEXT: Final = 500
-FAILED: Final = (
-    Q(state=Flow.State.ERROR)
-    | Q(status_code__gte=400)
-    # A websocket that is still open may have failed already.
-    | Q(state=Flow.State.LIVE) & ~Q(error="")
-)
+_FEW_OF_STATUS: Final = 1000
 
 
 def _bound(
@@ -93,6 +98,10 @@ class FlowFilter(django_filters.FilterSet):
         label="Until", field_name="started_at", lookup_expr="lt"
     )
 
+    time_s: float | None = None
+    """Processor time in which a search reads texts; None for any."""
+    reached: str = ""
+    """Cursor of the last flow that a search read, if it ended before all were; set by `qs`."""
     enough: int | None = None
     """Number of hits of a search that is enough, from the `cursor` on; None for all."""
 
@@ -108,11 +117,23 @@ class FlowFilter(django_filters.FilterSet):
             flows = flows.exclude(method=LOOKUP)
         # jq needs them all.
         limit = None if self.data.get("jq") else self.enough
-        among = flows
-        if limit:
-            order = parse_order(str(self.data.get("sort") or "")) or NEWEST_FIRST
-            among = in_order(flows, order, str(self.data.get("cursor") or ""))
-        return matching(flows, self.form.cleaned_data.get("q") or "", limit, among)
+        text = self.form.cleaned_data.get("q") or ""
+        if not limit:
+            return matching(flows, text).flows
+        order = parse_order(str(self.data.get("sort") or "")) or NEWEST_FIRST
+        among = in_order(flows, order, self.position())
+        found = matching(flows, text, limit, among, self.time_s)
+        if not found.reached:
+            return found.flows
+        last = Flow.objects.get(pk=found.reached)
+        self.reached = cursor_at(last, order)
+        # Flows that wait for the index come when the list has reached them.
+        behind = in_order(found.flows, order, self.reached).values("pk").order_by()
+        return found.flows.exclude(pk__in=behind)
+
+    def position(self) -> str:
+        """Return the cursor of the page, "" for the first one."""
+        return str(self.data.get("cursor") or "")
 
     def by_lookups(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Keep name lookups with the other flows ("shown"), or nothing else ("alone")."""
@@ -153,7 +174,14 @@ class FlowFilter(django_filters.FilterSet):
         if value == "none":
             return queryset.filter(status_code__isnull=True)
         hundred = int(value[0]) * 100
-        return queryset.filter(status_code__gte=hundred, status_code__lt=hundred + 100)
+        of_class = Q(status_code__gte=hundred, status_code__lt=hundred + 100)
+        # Few are found by the index on the status, and sorted. Of many, the list's own index meets
+        # enough for a page: the sum keeps the database from sorting them all.
+        if not Flow.objects.filter(of_class).order_by()[_FEW_OF_STATUS:].exists():
+            return queryset.filter(of_class)
+        plain = ExpressionWrapper(F("status_code") + Value(0), output_field=IntegerField())
+        coded = queryset.alias(code=plain)
+        return coded.filter(code__gte=hundred, code__lt=hundred + 100)
 
     def by_error(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
         """Keep flows that failed: cut off, refused, or with a status of 400 and above."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import batched
 from typing import Final
 
 from django.db import connection
@@ -12,6 +13,7 @@ from flows.search.folding import trigrams
 from flows.search.postings import Shelf, positions_in, shelf_of
 
 _ROUND: Final = 2
+"""Trigrams of a round; the first one alone, which is probably rare, leaves little to read."""
 _MAX_TRIGRAMS: Final = 24
 """More of a long text hardly leave out further flows."""
 _CHUNK_POSITIONS: Final = 1000
@@ -24,10 +26,11 @@ def candidates(words: Sequence[str]) -> dict[int, int]:
     """
     alive = dict.fromkeys(SearchSegment.objects.values_list("pk", flat=True), -1)
     wanted = _chosen_trigrams(words)
-    for start in range(0, len(wanted), _ROUND):
+    rounds = [wanted[:1], *batched(wanted[1:], _ROUND, strict=False)]
+    for trigrams_of_round in rounds:
         if not alive:
             break
-        alive = _narrowed(alive, wanted[start : start + _ROUND])
+        alive = _narrowed(alive, trigrams_of_round)
     return alive
 
 

@@ -1,14 +1,16 @@
 """Flows that contain the words of a search.
 
-The index leaves candidates, and their texts decide. Few candidates are read at once. Of many, the
-first flows of the list are read until there are enough. Flows that wait for the index, and words of
-one or two characters, are looked for in the columns, as before there was an index.
+The index leaves candidates, and their texts decide, in the order of the list, until there are
+enough. A page does not wait longer than its time: it answers with what was found, and with the flow
+that was reached. Flows that wait for the index, and words of one or two characters, are looked for
+in the columns, as before there was an index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from time import thread_time
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -17,34 +19,43 @@ from flows.bytes.database_text import database_json
 from flows.models import Flow, FlowText
 from flows.search.candidates import candidates, count, ids_at
 from flows.search.flow_columns_match import column_condition
+from flows.search.id_list import listed
 from flows.search.segment_rows import COLUMNS, folded_texts
 from flows.search.stored_parts import plain_parts
 from flows.search.wanted_words import Wanted
 
 AT_ONCE: Final = 3000
-"""Candidates that are read at once, whatever else is filtered."""
+"""Candidates that are sorted by the database; more are met by walking through the list."""
 SHORT_WORD_FLOWS: Final = 2000
 """Flows whose texts are read for words that the index does not know."""
 FEW_WAITING: Final = 500
 _PAGE_FLOWS: Final = 2000
 _READ_FLOWS: Final = 200
+_FEW_READ: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Ids of flows that contain the words. `is_cut`: there may be older ones."""
+    """Ids of flows that contain the words.
+
+    `reached` is the id of the last flow whose texts were read in the time; "" when all were read,
+    or enough found.
+    """
 
     ids: list[str]
-    is_cut: bool = False
+    reached: str = ""
 
 
-def find(words: Wanted, among: QuerySet[Flow], limit: int | None) -> Found:
+def find(
+    words: Wanted, among: QuerySet[Flow], limit: int | None, time_s: float | None = None
+) -> Found:
     """Return flows with all of the words, at least all that `among` has.
 
     Args:
         words: at least one.
         among: flows that other filters left, in the order of the list if there is a limit.
         limit: enough flows, the first ones of `among`; None for all.
+        time_s: processor time after which no further texts are read; None for any.
     """
     if limit is None:
         among = among.order_by("-started_at", "-id")
@@ -53,22 +64,35 @@ def find(words: Wanted, among: QuerySet[Flow], limit: int | None) -> Found:
         newest = list(_first_of(among, {}, SHORT_WORD_FLOWS))
         named = among.filter(column_condition(words))
         ids = list(named.values_list("pk", flat=True)[:limit])
-        return Found([*waiting, *ids, *_verified(newest, words)], is_cut=True)
-    open_ids = FlowText.objects.filter(segment__isnull=True).values_list("pk", flat=True)
+        return Found([*waiting, *ids, *_verified(newest, words)])
     segments = candidates(words.long)
-    if limit is None or count(segments) <= AT_ONCE:
-        ids = [*open_ids, *ids_at(segments)]
-        return Found([*waiting, *_verified(ids, words)])
-    found = list(waiting)
-    ids = []
-    for flow_id in _first_of(among, segments, None):
-        ids.append(flow_id)
-        if len(ids) >= _READ_FLOWS:
-            found += _verified(ids, words)
-            ids = []
-            if len(found) - len(waiting) >= limit:
-                return Found(found, is_cut=True)
-    return Found([*found, *_verified(ids, words)])
+    ordered = _first_of(among, segments, None)
+    if count(segments) <= AT_ONCE:
+        open_ids = FlowText.objects.filter(segment__isnull=True).values_list("pk", flat=True)
+        possible = [*open_ids, *ids_at(segments)]
+        ordered = among.filter(pk__in=listed(possible)).values_list("pk", flat=True).iterator()
+    found = _read(ordered, words, limit, time_s)
+    return Found([*waiting, *found.ids], found.reached)
+
+
+def _read(ordered: Iterable[str], words: Wanted, limit: int | None, time_s: float | None) -> Found:
+    """Read the texts of candidates in their order until there are enough, or the time is over."""
+    began_s = thread_time()
+    found: list[str] = []
+    # The first ones suffice for a frequent word.
+    room = _READ_FLOWS if limit is None else min(_READ_FLOWS, _FEW_READ)
+    batch: list[str] = []
+    for flow_id in ordered:
+        batch.append(flow_id)
+        if len(batch) < room:
+            continue
+        found += _verified(batch, words)
+        batch, room = [], _READ_FLOWS
+        if limit is not None and len(found) >= limit:
+            return Found(found)
+        if time_s is not None and thread_time() - began_s >= time_s:
+            return Found(found, reached=flow_id)
+    return Found([*found, *_verified(batch, words)])
 
 
 def _waiting_ids(words: Wanted, among: QuerySet[Flow], limit: int | None) -> list[str]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
-from django.db import connection
 from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
 
 from flows.display.units import plural
 from flows.models import Flow
 from flows.search.finder import SHORT_WORD_FLOWS, find
 from flows.search.hits import Hit, hits_in
+from flows.search.id_list import listed
 from flows.search.indexer import waiting
 from flows.search.wanted_words import wanted
 
 PAGE_HITS: Final = 501
 """One more than the largest page."""
-_PLAIN_IDS: Final = 500
+PAGE_TIME_S: Final = 0.1
+"""Processor time in which a page of the console reads texts."""
+
+
+class Matching(NamedTuple):
+    """Flows that a search found; `reached` is the last one that was read in the time, or ""."""
+
+    flows: QuerySet[Flow]
+    reached: str = ""
 
 
 def matching(
@@ -27,7 +33,8 @@ def matching(
     text: str,
     limit: int | None = None,
     among: QuerySet[Flow] | None = None,
-) -> QuerySet[Flow]:
+    time_s: float | None = None,
+) -> Matching:
     """Keep flows that contain every word of a text; all flows without words.
 
     Example: `haiku "rate limit"` finds a flow of model claude-haiku with “Rate limit” in its error.
@@ -37,12 +44,13 @@ def matching(
         text: words, and phrases in double quotes.
         limit: number of flows that is enough; None for all.
         among: those of `flows` of which the first `limit` are enough, in the order of the list.
+        time_s: processor time after which no further texts are read.
     """
     words = wanted(text)
     if not words.words:
-        return flows
-    found = find(words, flows if among is None else among, limit)
-    return flows.filter(pk__in=_listed(list(dict.fromkeys(found.ids))))
+        return Matching(flows)
+    found = find(words, flows if among is None else among, limit, time_s)
+    return Matching(flows.filter(pk__in=listed(list(dict.fromkeys(found.ids)))), found.reached)
 
 
 def search_notes(text: str) -> list[str]:
@@ -65,12 +73,3 @@ def search_notes(text: str) -> list[str]:
 def page_hits(text: str, flows: Iterable[Flow]) -> dict[str, Hit]:
     """Return where the words stand in the flows of a page, by id. At most one query."""
     return hits_in([flow.pk for flow in flows], wanted(text))
-
-
-def _listed(ids: list[str]) -> list[str] | RawSQL:
-    """Return many ids as one parameter: databases take a limited number of them."""
-    if len(ids) <= _PLAIN_IDS:
-        return ids
-    if connection.vendor == "postgresql":
-        return RawSQL("SELECT jsonb_array_elements_text(%s::jsonb)", [json.dumps(ids)])
-    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(ids)])

@@ -7,8 +7,7 @@ from itertools import product
 import pytest
 
 from flows.failure import has_failed, is_alarming
-from flows.models import Flow
-from flows.queries.filters import FAILED
+from flows.models import FAILED, Flow
 from tests.rows import make_flow
 
 STATES = ("live", "done", "error")

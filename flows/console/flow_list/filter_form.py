@@ -16,6 +16,7 @@ from flows.display.safe_text import printable
 from flows.models import Flow
 from flows.queries.filters import BOUNDS, STATUS_CHOICES, FlowFilter
 from flows.queries.selectors import PAGE_ROWS, Facets, facets
+from flows.search.text_filter import PAGE_TIME_S
 
 Choices = Iterable[tuple[str, Any]]
 
@@ -163,6 +164,17 @@ class FlowListFilter(FlowFilter):
     """The filters of the list with the console's form."""
 
     enough = PAGE_ROWS + 1
+    time_s = PAGE_TIME_S
 
     class Meta(FlowFilter.Meta):
         form = FlowFilterForm
+
+
+class LiveRowFilter(FlowFilter):
+    """The filters of a live list for rows that changed, wherever in the list they stand."""
+
+    enough = PAGE_ROWS + 1
+
+    def position(self) -> str:
+        """Return the list's start: a row that the list shows is one, wherever the page begins."""
+        return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 
-from flows.console.flow_list.filter_form import FlowListFilter
+from flows.console.flow_list.filter_form import FlowListFilter, LiveRowFilter
 from flows.console.flow_list.list_columns import (
     PARAMETER,
     SEPARATOR,
@@ -19,7 +19,7 @@ from flows.console.flow_list.session_groups import PARAMETER as GROUP
 from flows.console.page_access import console_page, wants_part
 from flows.models import Flow
 from flows.queries import selectors
-from flows.queries.filters import FlowFilter, pasted_flow_id
+from flows.queries.filters import pasted_flow_id
 from flows.queries.jq_page import jq_page
 from flows.queries.list_order import NEWEST_FIRST, ORDERS, ordered_page, parse_order
 from flows.queries.rights import VIEW_FLOWS
@@ -62,6 +62,8 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         errors.append(jq.error)
     rows = selectors.rows(filters.qs)
     page = jq.page if jq else ordered_page(rows, order, cursor, selectors.PAGE_ROWS)
+    # The search has read for long enough, and the page has room.
+    searches_on = bool(filters.reached) and not page.older
     is_start = not cursor and not source and order == NEWEST_FIRST
     columns = columns_of(request)
     searched = params.get("q", "")
@@ -81,6 +83,7 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         "other_grouping": _query(params, cursor=cursor, group="" if is_grouped else BY_SESSION),
         "newest_first": order == NEWEST_FIRST,
         "older": _query(params, cursor=page.older) if page.older else "",
+        "further": _query(params, cursor=filters.reached) if searches_on else "",
         "newest": _query(params, cursor="") if cursor else "",
         "first_page": is_start,
         # A new row of a grouped list may open a group: the list is asked for again.
@@ -102,7 +105,8 @@ def flow_rows(request: HttpRequest) -> HttpResponse:
     parts = request.GET.get("ids", "").split(",")
     ids = [flow_id for flow_id in parts if flow_id]
     named = Flow.objects.filter(pk__in=ids[:MAX_LIVE_ROWS])
-    matching = FlowFilter(request.GET, queryset=named).qs
+    # With a limit, a search reads the texts of these alone.
+    matching = LiveRowFilter(request.GET, queryset=named).qs
     rows = list(selectors.rows(matching))
     hits = page_hits(request.GET.get("q", ""), rows)
     context = {"flows": rows, "hits": hits, "columns": columns_of(request)}
@@ -141,7 +145,7 @@ def _kept(params: QueryDict) -> list[tuple[str, str]]:
     return [(name, value) for name, value in values if value]
 
 
-def _chips(params: QueryDict, filters: FlowFilter) -> list[dict[str, str]]:
+def _chips(params: QueryDict, filters: FlowListFilter) -> list[dict[str, str]]:
     """Return the filters in force, each with the address of the list without it."""
     chips = []
     for name in FILTER_NAMES:

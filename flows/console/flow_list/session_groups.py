@@ -29,6 +29,11 @@ class SessionGroup:
     flows: list[Flow] = field(default_factory=list)
 
     @property
+    def name(self) -> str:
+        """Its title, else its id; words for the flows without a session."""
+        return self.title or self.session or "no session"
+
+    @property
     def is_guessed(self) -> bool:
         return self.session.startswith("~")
 

@@ -49,7 +49,7 @@ def filtered_flows(options: Namespace, flows: QuerySet[Flow]) -> QuerySet[Flow]:
     if options.search:
         from flows.search.text_filter import matching
 
-        flows = matching(flows, options.search)
+        flows = matching(flows, options.search).flows
     return flows
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
-from ccproxy_site.console.fresh_context import FreshContext
+from ccproxy_site.console.serving.fresh_context import FreshContext
 from tests.patience import PATIENCE_S
 
 LEFT_OVER: ContextVar[str] = ContextVar("left_over", default="nothing")

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 
-from ccproxy_site.console.request_turns import RequestTurns
+from ccproxy_site.console.serving.request_turns import RequestTurns
 
 
 class Client:

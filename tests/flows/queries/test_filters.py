@@ -16,6 +16,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from flows.models import Flow
+from flows.queries import filters
 from flows.queries.filters import FlowFilter
 from flows.queries.selectors import rows
 from tests.environment import ROOT
@@ -174,6 +175,15 @@ def test_an_index_gives_the_order(four: Client, query: dict[str, Any], index: st
     # What belongs to one flow is looked up by its id, never by reading all of it.
     assert "SCAN U0" not in told
     assert "SCAN flows_flowparts" not in told
+
+
+def test_many_of_a_status_are_not_sorted(four: Client, monkeypatch: pytest.MonkeyPatch):
+    before = {flow.pk for flow in FlowFilter({"status": "5xx"}, Flow.objects.all()).qs}
+    monkeypatch.setattr(filters, "_FEW_OF_STATUS", 0)
+    assert before
+    assert {flow.pk for flow in FlowFilter({"status": "5xx"}, Flow.objects.all()).qs} == before
+    told = plan(status="5xx")
+    assert "USING INDEX flow_newest" in told and "TEMP B-TREE" not in told
 
 
 def test_a_header_is_quoted_into_addresses(four: Client):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.db import connection
+from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.console.flow_list.filter_form import FlowListFilter
 from flows.lineage.linker import Linker
 from flows.models import Flow, FlowBody, FlowParts, FlowText, SearchSegment, SearchShelf
 from flows.queries.filters import FlowFilter, PagedFlowFilter
@@ -163,6 +167,62 @@ def test_other_filters_and_pages_apply_to_what_is_found() -> None:
         assert found == sorted((f"f-{n:02}" for n in range(1, 12, 2)), reverse=True)[: len(found)]
         assert 3 <= len(found) < 6
         assert len(search("common")) == 12
+
+
+def test_a_page_answers_in_time_and_goes_on(staff: Client) -> None:
+    for number in range(12):
+        # All have the trigrams of the word, and one has the word.
+        message(f"abcab {number:02} {'abcabd' if number == 1 else 'cabd'}", f"f-{number:02}")
+    index()
+    assert build_segment(12)
+    with (
+        patch.object(finder, "_FEW_READ", 4),
+        patch.object(finder, "_READ_FLOWS", 4),
+        patch.object(FlowListFilter, "time_s", 0.0),
+    ):
+        pages = []
+        address = "/flows/?q=abcabd"
+        while address:
+            html = staff.get(address).content.decode()
+            rows = re.findall(r'<tr id="f-([^"]+)"', html)
+            further = re.search(r'<a href="([^"]*)">Search further', html)
+            # A page without rows goes on by itself.
+            assert ('hx-trigger="load' in html) is (further is not None and not rows)
+            assert ("No flow matches" in html) is (further is None and not rows)
+            pages.append(rows)
+            address = unescape(further[1]) if further else ""
+        assert [row for rows in pages for row in rows] == ["f-01"]
+        assert len(pages) > 2
+        # Other callers wait for the whole answer.
+        assert search("abcabd") == ["f-01"]
+
+
+def test_flows_that_wait_for_the_index_come_in_their_turn(staff: Client) -> None:
+    for number in range(8):
+        message(f"common thing {number:02}", f"f-{number:02}")
+    index()
+    assert build_segment(8)
+    Flow.objects.filter(pk="f-00").update(searched=None, search_text="common thing")
+    FlowText.objects.filter(pk="f-00").delete()
+    with (
+        patch.object(finder, "_FEW_READ", 4),
+        patch.object(FlowListFilter, "time_s", 0.0),
+    ):
+        html = staff.get("/flows/?q=common").content.decode()
+        assert "f-00" not in re.findall(r'<tr id="f-([^"]+)"', html)
+        [further] = re.findall(r'<a href="([^"]*)">Search further', html)
+        html = staff.get(unescape(further)).content.decode()
+        assert re.findall(r'<tr id="f-([^"]+)"', html)[-1] == "f-00"
+
+
+def test_a_live_list_reads_its_own_rows_alone(staff: Client) -> None:
+    for number in range(6):
+        message(f"common thing {number:02}", f"f-{number:02}")
+    index()
+    with patch.object(finder, "_verified", wraps=finder._verified) as verified:
+        html = staff.get("/flows/rows?q=common&ids=f-02,f-03&cursor=1_a").content.decode()
+    assert re.findall(r'<tr id="f-([^"]+)"', html) == ["f-03", "f-02"]
+    assert sum(len(call.args[0]) for call in verified.call_args_list) == 2
 
 
 def test_a_hit_says_where_it_stands() -> None:
