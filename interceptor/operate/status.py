@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.display.units import plural
+from flows.search.waiting_count import waiting_flows
 from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.server import ServerSettings, url_host
 from interceptor.instances.heartbeat_rows import running_rows
@@ -68,6 +70,7 @@ def status_report(
         "interceptors": [],
         "cooldowns": [],
         "notices": [],
+        "search": {"waiting": None},
     }
     if report["recording"]:
         report |= _from_a_database_that_may_be_frozen(database)
@@ -130,6 +133,8 @@ def from_rows(read: Read) -> dict[str, Any]:
         "interceptors": interceptors,
         "cooldowns": cooldowns,
         "notices": found,
+        # Last: a database of an older version cannot answer it.
+        "search": {"waiting": waiting_flows(read)},
     }
 
 
@@ -162,6 +167,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
         ),
         ("database", Text(report["database"])),
         ("recording", _recording(report["recording"])),
+        ("search", _search(report["search"]["waiting"])),
         ("log", Text(report["log"] or "–")),
         ("python", Text(report["python"])),
     ]
@@ -185,6 +191,14 @@ def _running(interceptor: dict[str, Any]) -> Text:
 
 def _recording(problem: str) -> Text:
     return Text(f"no: {problem}", style="red") if problem else Text("no problem reported")
+
+
+def _search(waiting: int | None) -> Text:
+    if waiting is None:
+        return Text("–")
+    if waiting == 0:
+        return Text("every flow is indexed")
+    return Text(f"{plural(waiting, 'flow')} {'waits' if waiting == 1 else 'wait'} for the index")
 
 
 def _console(inspector: dict[str, Any]) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from django.utils import timezone
 from interceptor.config.files.server import ServerSettings
 from interceptor.models import InterceptorStatus
 from interceptor.operate.status import from_rows, print_table, status_report
+from providers.reading.database_reader import UnreadableDatabase
 from providers.reading.django_reader import read
 from tests.environment import ROOT
-from tests.rows import make_status
+from tests.rows import make_flow, make_status
 
 pytestmark = pytest.mark.django_db
 
@@ -60,3 +62,27 @@ def test_it_shows_what_chains_skip() -> None:
     output = io.StringIO()
     print_table(report, output, is_terminal=False)
     assert "main/large is skipped for 12 s after 429" in output.getvalue()
+
+
+def test_it_shows_how_many_flows_wait_for_the_search_index() -> None:
+    def shown() -> str:
+        output = io.StringIO()
+        print_table(_report(), output, is_terminal=False)
+        [line] = [line for line in output.getvalue().splitlines() if line.startswith("search")]
+        return line.removeprefix("search").strip()
+
+    assert shown() == "every flow is indexed"
+    make_flow(searched=True), make_flow(state="live"), make_flow()
+    assert shown() == "1 flow waits for the index"
+    make_flow(state="error")
+    assert (shown(), _report()["search"]) == ("2 flows wait for the index", {"waiting": 2})
+
+
+def test_a_database_without_the_index_has_no_number() -> None:
+    def older(sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        if "searched" in sql:
+            raise UnreadableDatabase("no such column: searched")
+        return read(sql, parameters)
+
+    assert from_rows(older)["search"] == {"waiting": None}
+    assert from_rows(older)["hooks"]
