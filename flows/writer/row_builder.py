@@ -89,8 +89,11 @@ class _Draft:
     parts: PartsDraft = field(default_factory=PartsDraft)
     header_indexes: dict[int, int] = field(default_factory=dict)
     """Indexes of lists of headers by the object's id: a hook that left them shares the object."""
-    readable: dict[str, bytes] = field(default_factory=dict)
-    """Bodies without secrets and content encoding, by side, of those that were read."""
+    readable: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    """Bodies without secrets and content encoding, of those that were read.
+
+    By the object's id and its encoding: sides that nothing changed share the object.
+    """
 
     def variants(self, *sides: str) -> list[StoredBody]:
         """Return the bodies of these sides, which another may differ little from."""
@@ -359,15 +362,16 @@ class RowBuilder:
 
     def _readable(self, side_name: str, draft: _Draft) -> bytes:
         """Return a side's body without secrets and content encoding."""
-        if (known := draft.readable.get(side_name)) is None:
-            known = draft.readable[side_name] = self._read(side_name, draft)
-        return known
-
-    def _read(self, side_name: str, draft: _Draft) -> bytes:
         side, encoding = draft.recorded.get(side_name, (None, ""))
         if side is None or not side.body:
             return b""
-        body = self._bodies.redacted(side.body, encoding)
+        key = (id(side.body), encoding)
+        if (known := draft.readable.get(key)) is None:
+            known = draft.readable[key] = self._read(side.body, encoding)
+        return known
+
+    def _read(self, data: bytes, encoding: str) -> bytes:
+        body = self._bodies.redacted(data, encoding)
         if body.decoded:
             return body.data
         return decode(body.data, encoding).data
