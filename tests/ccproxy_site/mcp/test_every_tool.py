@@ -8,18 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from mcp import Client
 
+from ccproxy_site.console.api_tokens import create_api_token
+from ccproxy_site.mcp.mcp_app import McpApp
 from ccproxy_site.mcp.tool_table import TOOLS
 from flows.models import Flow
 from providers.models import AuditEntry, Provider
 from shapes.models import Shape
-from tests.ccproxy_site.mcp.conftest import READ, WRITE, calling, with_client
+from tests.ccproxy_site.mcp.conftest import (
+    READ,
+    URL,
+    WRITE,
+    calling,
+    connected,
+    http_client,
+    with_client,
+)
 from tests.ccproxy_site.mcp.test_library_tools import CHANGES as LIBRARY_CHANGES
 from tests.flows.seed import IDS, SESSION, add_flow
 from tests.flows.seed_session import SESSION as BROKEN_SESSION
 from tests.flows.seed_session import TURN_IDS
 from tests.shapes.captured import captured_flow, recorded_sdk_flow
+from tests.visitors import staff_with
 
 READING: dict[str, dict[str, Any]] = {
     "list_flows": {},
@@ -52,6 +64,7 @@ CHANGING: dict[str, dict[str, Any]] = {
 
 # Called in test_library_tools.py, on a site.
 LIBRARY_READING = {"perplexity_limits", "list_perplexity_threads", "get_perplexity_thread"}
+LIBRARY_NAMES = LIBRARY_READING | LIBRARY_CHANGES.keys()
 
 
 def test_the_tools_are_these() -> None:
@@ -70,12 +83,7 @@ def test_every_tool_by_the_read_token(tmp_path: Path, record: None) -> None:
             assert tool.annotations.read_only_hint is (
                 tool.name in READING.keys() | LIBRARY_READING
             )
-        for name, values in READING.items():
-            result = await client.call_tool(name, values)
-            assert not result.is_error, (name, result.content)
-            # The client has validated this against the schema.
-            assert result.structured_content, name
-            assert len(json.dumps(result.structured_content)) < 70_000
+        await call_reading(client)
         for name, values in CHANGING.items():
             result = await client.call_tool(name, values)
             assert result.is_error, name
@@ -83,7 +91,38 @@ def test_every_tool_by_the_read_token(tmp_path: Path, record: None) -> None:
 
     before = Flow.objects.count()
     with_client(tmp_path, READ, call_all)
+    with_client(tmp_path, WRITE, call_reading)
     assert Flow.objects.count() == before
+
+
+async def call_reading(client: Client) -> None:
+    """Call each tool that changes nothing; each must have a bounded result."""
+    for name, values in READING.items():
+        result = await client.call_tool(name, values)
+        assert not result.is_error, (name, result.content)
+        # The client has validated this against the schema.
+        assert result.structured_content, name
+        assert len(json.dumps(result.structured_content)) < 70_000
+
+
+async def test_every_tool_is_refused_without_a_token_and_without_the_right(app: McpApp) -> None:
+    blind = await sync_to_async(create_api_token)(await sync_to_async(staff_with)("blind"))
+    library = {name: {"slug": "t", **LIBRARY_CHANGES.get(name, {})} for name in LIBRARY_NAMES}
+    calls = {**READING, **CHANGING, **library, "perplexity_limits": {}}
+    calls["list_perplexity_threads"] = {}
+    assert calls.keys() == {tool.name for tool in TOOLS}
+    async with http_client(app, accept="application/json, text/event-stream") as bare:
+        for name, values in calls.items():
+            request = {"name": name, "arguments": values}
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": request}
+            response = await bare.post(URL, json=message)
+            assert response.status_code == 401, name
+            assert "result" not in response.text, name
+    async with connected(app, blind) as client:
+        for tool in TOOLS:
+            refused = await client.call_tool(tool.name, calls[tool.name])
+            assert refused.is_error, tool.name
+            assert any(right in str(refused.content) for right in tool.rights), tool.name
 
 
 def test_resources_and_prompts(tmp_path: Path, record: None) -> None:
