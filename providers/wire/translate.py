@@ -32,6 +32,7 @@ from providers.wire.core.ir import (
     Tool,
     Usage,
 )
+from providers.wire.core.no_collection import without_collection
 from providers.wire.core.sse import MAX_EVENT_BYTES, SseParser
 from providers.wire.core.stream_event import Delta, End, Event, Ping, Start, UsageUpdate
 from providers.wire.failure_translation import translate_error
@@ -93,6 +94,18 @@ def translate_request(
     client.
     """
     target = target or TargetInfo()
+    with without_collection():
+        return _translated(body, src, dst, target, model, edits)
+
+
+def _translated(
+    body: Any,
+    src: WireFormatName,
+    dst: WireFormatName,
+    target: TargetInfo,
+    model: str | None,
+    edits: Sequence[RequestEdit],
+) -> tuple[JsonObject, list[Loss]]:
     request = decoded_request(body, src, model=model, stream=target.stream)
     try:
         if src != dst:

@@ -31,7 +31,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             provider("here", upstream.port),
             provider("other", upstream.port),
             provider("missing", upstream.port, auth=missing),
-            # A type that no client's format can be translated for.
+            # A type with a list of models of its own, in which the client's is not.
             provider("odd", upstream.port, type="perplexity_pro", path="/"),
             rules=(rule(name="off", match_path="^/off/", dest_provider="switched-off"),),
         )
@@ -63,7 +63,7 @@ CASES = {
     "unknown token": ("sk-ccproxy-here.cct-unknown", "", "client token"),
     "out of scope": ("sk-ccproxy-here.cct-other", "", "does not cover"),
     "switched off": ("sk-ccproxy-here", "/off", "switched off"),
-    "untranslatable": ("sk-ccproxy-odd", "", "cannot be translated"),
+    "unknown model": ("sk-ccproxy-odd", "", "in ccproxy's catalogue"),
     "no route": ("key-of-the-user", "", "sk-ccproxy-"),
 }
 RETRIES_501 = ("codex", "gemini")

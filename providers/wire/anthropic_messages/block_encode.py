@@ -25,27 +25,26 @@ from providers.wire.core.jsonio import loads
 _IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
-def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
-    """Encode a block as content blocks: usually one, none if the format cannot express it."""
+def encode_block(block: Block, content: list[JsonObject], losses: Losses) -> None:
+    """Append the content blocks of a block: usually one, none if the format cannot express it."""
     if isinstance(block, Text):
         # A letter at the end spares the look at a long text.
         if block.text[-1:].strip() or block.text.strip():
-            return [text_block(block)]
-        if block.text:
+            content.append(text_block(block))
+        elif block.text:
             losses.add("messages", "Text of nothing but white space is refused and was dropped.")
-        return []
-    if isinstance(block, ToolCall):
-        return [_tool_use(block, losses)]
-    if isinstance(block, ToolResult):
-        return [_tool_result(block, losses)]
-    if isinstance(block, Thinking):
-        return thinking_blocks(block)
-    if isinstance(block, Media):
-        return _media(block, losses)
-    if block.vendor == ANTHROPIC_MESSAGES:
-        return [block.raw]
-    losses.add("messages", f"Anthropic has no {block.kind}.")
-    return []
+    elif isinstance(block, ToolCall):
+        content.append(_tool_use(block, losses))
+    elif isinstance(block, ToolResult):
+        content.append(_tool_result(block, losses))
+    elif isinstance(block, Thinking):
+        content += thinking_blocks(block)
+    elif isinstance(block, Media):
+        content += _media(block, losses)
+    elif block.vendor == ANTHROPIC_MESSAGES:
+        content.append(block.raw)
+    else:
+        losses.add("messages", f"Anthropic has no {block.kind}.")
 
 
 def text_block(block: Text) -> JsonObject:
@@ -90,7 +89,7 @@ def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
         body["content"] = text
     else:
         for inner in block.content:
-            content += encode_block(inner, losses)
+            encode_block(inner, content, losses)
     if content:
         body["content"] = content
         # A single text without citations or cache marks is sent as a plain string.

@@ -30,6 +30,7 @@ from providers.wire.core.shape import (
     a_string,
     an_object,
     id_in,
+    located,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -87,10 +88,7 @@ def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) 
         ANTHROPIC_MESSAGES,
         model=model or maybe_string(body, "model"),
         system=_system(body.get("system")),
-        turns=[
-            _turn(message, index)
-            for index, message in enumerate(objects(body.get("messages"), "messages"))
-        ],
+        turns=_turns(objects(body.get("messages"), "messages")),
         tools=decode_tools(body),
         sampling=_sampling(body),
         stream=bool(maybe_bool(body, "stream")) if stream is None else stream,
@@ -128,17 +126,25 @@ def _sampling(body: JsonObject) -> Sampling:
     )
 
 
-def _turn(message: JsonObject, index: int) -> Turn:
+def _turns(messages: list[JsonObject]) -> list[Turn]:
+    turns: list[Turn] = []
+    try:
+        for message in messages:
+            turns.append(_turn(message))
+    except MalformedBody as error:
+        raise located(error, f"messages[{len(turns)}]") from error
+    return turns
+
+
+def _turn(message: JsonObject) -> Turn:
     role = message.get("role")
     if role not in _ROLES:
-        raise MalformedBody(
-            f"messages[{index}].role must be user, assistant or system, not {str(role)[:40]!r}."
-        )
+        raise MalformedBody(f".role must be user, assistant or system, not {str(role)[:40]!r}.")
     content = message.get("content")
     extras = without(message, _MESSAGE)
-    if isinstance(content, str):
-        return Turn(role, [Text(content)], extras=extras)
-    return Turn(role, decode_blocks(content, f"messages[{index}].content"), extras=extras)
+    if type(content) is str:
+        return Turn(role, [Text(content)], None, extras)
+    return Turn(role, decode_blocks(content, ".content"), None, extras)
 
 
 def decode_blocks(content: Any, path: str) -> list[Block]:

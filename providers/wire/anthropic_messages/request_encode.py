@@ -97,7 +97,7 @@ def _messages(request: Request, facts: ModelFacts, own: bool) -> list[JsonObject
         role: str = turn.role
         content: list[JsonObject] = []
         for block in turn.blocks:
-            content += encode_block(block, request.losses)
+            encode_block(block, content, request.losses)
         if role == "system" and not own:
             role, content = _mid_system(content, facts, messages, request.losses)
         if not content:

@@ -220,7 +220,9 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
     if isinstance(block, Foreign) and block.vendor != ANTHROPIC_MESSAGES:
         losses.add("content", f"Anthropic has no {block.kind}.")
         return []
-    return encode_block(block, losses)
+    content: list[JsonObject] = []
+    encode_block(block, content, losses)
+    return content
 
 
 def encode_thinking(block: Thinking) -> JsonObject:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT, WireFormatName
 
@@ -144,6 +144,7 @@ class Thinking:
     redacted: bool = False
     id: str | None = None
     raw: JsonObject | None = None
+    cache: ClassVar[None] = None
 
 
 @dataclass(slots=True)
@@ -153,6 +154,7 @@ class Foreign:
     vendor: WireFormatName
     kind: str
     raw: JsonObject
+    cache: ClassVar[None] = None
 
 
 Block = Text | Media | ToolCall | ToolResult | Thinking | Foreign
@@ -369,6 +371,6 @@ def has_cache_marks(request: Request) -> bool:
         return False
     for turn in request.turns:
         for block in turn.blocks:
-            if getattr(block, "cache", None):
+            if block.cache:
                 return True
     return False

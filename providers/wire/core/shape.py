@@ -27,6 +27,17 @@ def _refuse(path: str, wanted: str, value: Any) -> MalformedBody:
     return MalformedBody(f"{path} must be {wanted}, not {found}.")
 
 
+def located(error: MalformedBody, path: str) -> MalformedBody:
+    """Return the error of an entry with the entry's position before its own.
+
+    Long histories have thousands of entries, so a position is only composed for an error.
+
+        (".role must be user", "messages[3]") → "messages[3].role must be user"
+    """
+    text = str(error)
+    return MalformedBody(f"{path}{text}" if text.startswith((".", "[")) else f"{path}.{text}")
+
+
 def an_object(value: Any, path: str) -> JsonObject:
     """Require an object."""
     if isinstance(value, dict):

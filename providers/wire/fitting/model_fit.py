@@ -12,9 +12,20 @@ from typing import Any, Final
 
 from providers.base.errors import UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
-from providers.wire.core.ir import Media, Reasoning, Request, Sampling, Text, Tool, ToolChoice, Turn
+from providers.wire.core.ir import (
+    Media,
+    Reasoning,
+    Request,
+    Sampling,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Turn,
+)
 from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.fitting.strict_schema import bring_to_dialect
+from providers.wire.rules.pairing import paired
 from providers.wire.rules.reasoning import to_effort
 
 _OPENAI: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
@@ -139,7 +150,11 @@ def _end_with_user(request: Request, facts: ModelFacts, name: str) -> None:
     """
     if facts.prefill or not request.turns or request.turns[-1].role != "assistant":
         return
+    has_calls = any(type(block) is ToolCall for block in request.turns[-1].blocks)
     request.turns.append(Turn("user", [Text(CONTINUE)]))
+    if has_calls:
+        # The message ends the wait for results.
+        request.turns = paired(request.turns, request.losses)
     request.losses.add(
         "messages",
         f"{name} does not continue the assistant's last message; a user's message follows it.",

@@ -20,6 +20,7 @@ from providers.wire.core.ir import (
     OutputFormat,
     Reasoning,
     Request,
+    Role,
     Sampling,
     Text,
     Thinking,
@@ -33,11 +34,13 @@ from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import (
     a_string,
     an_object,
+    located,
     maybe_bool,
     maybe_int,
     maybe_number,
     maybe_object,
     maybe_string,
+    object_in,
     objects,
     string_in,
     strings,
@@ -81,6 +84,13 @@ _CONFIG: Final = frozenset(
     | {"thinkingConfig", "responseModalities"}
 )
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
+_ROLES: Final[dict[str, Role]] = {
+    "user": "user",
+    "model": "assistant",
+    "function": "user",
+    "tool": "user",
+    "system": "system",
+}
 _FOREIGN_PARTS: Final = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 
 
@@ -172,60 +182,62 @@ class _Contents:
             return [Turn("user", [Text(contents)])]
         if isinstance(contents, dict):
             contents = [contents]
-        return [
-            self._turn(camel(content), n) for n, content in enumerate(objects(contents, "contents"))
-        ]
+        turns: list[Turn] = []
+        entries = objects(contents, "contents")
+        try:
+            for content in entries:
+                turns.append(self._turn(camel(content)))
+        except MalformedBody as error:
+            raise located(error, f"contents[{len(turns)}]") from error
+        return turns
 
-    def _turn(self, content: JsonObject, index: int) -> Turn:
-        path = f"contents[{index}]"
+    def _turn(self, content: JsonObject) -> Turn:
         role = content.get("role") or "user"
-        if role not in ("user", "model", "function", "tool", "system"):
-            raise MalformedBody(f"{path}.role must be user or model, not {str(role)[:40]!r}.")
+        if not isinstance(role, str) or role not in _ROLES:
+            raise MalformedBody(f".role must be user or model, not {str(role)[:40]!r}.")
         parts = content.get("parts")
-        parts = objects([parts] if isinstance(parts, dict) else parts or [], f"{path}.parts")
+        parts = objects([parts] if isinstance(parts, dict) else parts or [], ".parts")
         if role == "model":
             self._unanswered = []
-        blocks = [self._part(camel(part), f"{path}.parts[{n}]") for n, part in enumerate(parts)]
-        return Turn(
-            "assistant" if role == "model" else "system" if role == "system" else "user", blocks
-        )
+        blocks: list[Block] = []
+        try:
+            for part in parts:
+                blocks.append(self._part(camel(part)))
+        except MalformedBody as error:
+            raise located(error, f".parts[{len(blocks)}]") from error
+        return Turn(_ROLES[role], blocks)
 
-    def _part(self, part: JsonObject, path: str) -> Block:
+    def _part(self, part: JsonObject) -> Block:
         if "functionCall" in part:
-            call = decode_call(part, f"{path}.functionCall", f"call_{self._calls}")
+            call = decode_call(part, ".functionCall", f"call_{self._calls}")
             self._calls += 1
             self._unanswered.append(call)
             return call
         if "functionResponse" in part:
-            return self._result(
-                camel_object(part["functionResponse"], f"{path}.functionResponse"), path
-            )
-        return decode_part(part, path)
+            return self._result(camel_object(part["functionResponse"], ".functionResponse"))
+        return decode_part(part, "")
 
-    def _result(self, raw: JsonObject, path: str) -> ToolResult:
-        name = raw.get("name")
-        name = name if isinstance(name, str) else a_string(name, f"{path}.functionResponse.name")
+    def _result(self, raw: JsonObject) -> ToolResult:
+        path = ".functionResponse"
+        name = string_in(raw, "name", path)
         call_id = self._match(maybe_string(raw, "id"), name)
-        response = an_object(raw.get("response") or {}, f"{path}.functionResponse.response")
+        response = object_in(raw, "response", path)
         text, is_error = _response_text(response)
         content: list[Text | Media | Foreign] = [Text(text)]
-        for n, inner in enumerate(
-            objects(raw.get("parts") or [], f"{path}.functionResponse.parts")
-        ):
-            block = decode_part(camel(inner), f"{path}.functionResponse.parts[{n}]")
+        for n, inner in enumerate(objects(raw.get("parts") or [], ".functionResponse.parts")):
+            block = decode_part(camel(inner), f"{path}.parts[{n}]")
             if isinstance(block, Media):
                 content.append(block)
         return ToolResult(call_id, content, name, is_error, response=response)
 
     def _match(self, call_id: str | None, name: str) -> str:
         """Return the id of the call that a result belongs to: by its id, else by its name."""
-        found = next((call for call in self._unanswered if call.id == call_id), None)
-        if found is None:
-            found = next((call for call in self._unanswered if call.name == name), None)
-        if found is None:
-            return call_id or f"call_without_id_{name}"
-        self._unanswered.remove(found)
-        return found.id
+        for key, wanted in (("id", call_id), ("name", name)):
+            for index, call in enumerate(self._unanswered):
+                if getattr(call, key) == wanted:
+                    del self._unanswered[index]
+                    return call.id
+        return call_id or f"call_without_id_{name}"
 
 
 def _response_text(response: JsonObject) -> tuple[str, bool | None]:

@@ -97,6 +97,7 @@ class _Contents:
 
     def encode(self) -> list[JsonObject]:
         contents: list[JsonObject] = []
+        last_role = ""
         for turn in self._request.turns:
             if (text := _plain_text(turn)) is not None:
                 role = "model" if turn.role == "assistant" else "user"
@@ -108,10 +109,11 @@ class _Contents:
                 if role == "model" or not turn.blocks:
                     continue
                 parts = [{"text": " "}]
-            if contents and contents[-1]["role"] == role:
+            if role == last_role:
                 contents[-1]["parts"].extend(parts)
             else:
                 contents.append({"role": role, "parts": parts})
+                last_role = role
         return contents or [{"role": "user", "parts": [{"text": " "}]}]
 
     def _turn(self, turn: Turn) -> tuple[str, list[JsonObject]]:
@@ -119,7 +121,8 @@ class _Contents:
         if turn.role == "assistant":
             for block in turn.blocks:
                 self._model_part(block, parts)
-            self._sign_first_call(parts)
+            if self._newer:
+                _sign_first_call(parts)
             return "model", parts
         if turn.role == "system":
             self._losses.add(
@@ -149,22 +152,10 @@ class _Contents:
         elif (part := self._part(block)) is not None:
             parts.append(part)
 
-    def _sign_first_call(self, parts: list[JsonObject]) -> None:
-        """Sign the first call of a step with Google's documented stand-in.
-
-        Gemini 3 refuses a step whose first call has no signature.
-        """
-        if not self._newer:
-            return
-        # Of parallel calls only the first has a signature:
-        # https://ai.google.dev/gemini-api/docs/thought-signatures
-        for part in parts:
-            if "functionCall" in part:
-                part.setdefault("thoughtSignature", SKIP_SIGNATURE_CHECK)
-                return
-
     def _arguments(self, block: ToolCall) -> JsonObject:
         arguments: Any = block.arguments
+        if type(arguments) is dict:
+            return arguments
         if isinstance(arguments, str):
             try:
                 arguments = loads(arguments) if arguments.strip() else {}
@@ -229,8 +220,12 @@ class _Contents:
         # Ids that our decoder made up are unknown to Google.
         if self._with_ids and not block.call_id.startswith("call_without_id_"):
             body["id"] = block.call_id
+        parts.append({"functionResponse": body})
+        inners = result_media(block)
+        if not inners:
+            return
         media: list[JsonObject] = []
-        for inner in result_media(block):
+        for inner in inners:
             part = self._media(inner)
             if part is not None:
                 media.append(part)
@@ -238,9 +233,21 @@ class _Contents:
         # https://ai.google.dev/gemini-api/docs/function-calling#multimodal
         if media and self._newer:
             body["parts"] = media
-            media = []
-        parts.append({"functionResponse": body})
-        parts.extend(media)
+        else:
+            parts.extend(media)
+
+
+def _sign_first_call(parts: list[JsonObject]) -> None:
+    """Sign the first call of a step with Google's documented stand-in.
+
+    Gemini 3 refuses a step whose first call has no signature.
+    """
+    # Of parallel calls only the first has a signature:
+    # https://ai.google.dev/gemini-api/docs/thought-signatures
+    for part in parts:
+        if "functionCall" in part:
+            part.setdefault("thoughtSignature", SKIP_SIGNATURE_CHECK)
+            return
 
 
 def _signed(signature: str | None) -> JsonObject:

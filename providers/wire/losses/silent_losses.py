@@ -19,6 +19,7 @@ from providers.wire.core.ir import (
     Media,
     Request,
     Text,
+    ToolCall,
     ToolResult,
 )
 
@@ -51,8 +52,12 @@ def list_known_fields(request: Request, body: JsonObject, dst: WireFormatName) -
         losses.add("cache_control", f"{vendor} caches prompts by itself; the marks were dropped.")
     for turn in request.turns:
         for block in turn.blocks:
-            # Most blocks are texts without citations.
-            if type(block) is not Text or block.citations:
+            kind = type(block)
+            # Most blocks are texts without citations, and calls.
+            if kind is Text:
+                if block.citations:  # type: ignore[union-attr]
+                    _list_citations(block, request, dst)  # type: ignore[arg-type]
+            elif kind is not ToolCall:
                 _list_block(block, request, dst)
 
 
@@ -67,7 +72,7 @@ def _has_inner_marks(request: Request) -> bool:
         for block in turn.blocks:
             if type(block) is ToolResult:
                 for inner in block.content:
-                    if getattr(inner, "cache", None):
+                    if inner.cache:
                         return True
     return False
 

@@ -96,10 +96,9 @@ def walk(items: list[Any], node: Node, found: dict[str, None], any_case: bool) -
         if by_type:
             # A type of none of these levels is a block or a tool that is kept or lost as a whole.
             named = item.get("type", "")
-            picked = by_type.get(named if type(named) is str else "")
-            if picked is None:
+            level = by_type.get(named if type(named) is str else "")  # type: ignore[assignment]
+            if level is None:
                 continue
-            level = picked
         shape = tuple(item)
         below = level.plain_shapes.get(shape)
         if below is None:

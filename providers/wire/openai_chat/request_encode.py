@@ -292,7 +292,10 @@ def encode_call(block: ToolCall) -> JsonObject:
     return {
         "id": block.id,
         "type": "function",
-        "function": {"name": block.name, "arguments": arguments or "{}"},
+        "function": {
+            "name": block.name,
+            "arguments": arguments if arguments.strip() else "{}",
+        },
     }
 
 

@@ -33,6 +33,7 @@ from providers.wire.core.shape import (
     an_object,
     count,
     id_in,
+    located,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -134,36 +135,39 @@ def _read_input(request: Request, value: Any) -> None:
         return
     if value is None:
         return
-    for index, item in enumerate(objects(value, "input")):
-        kind = item.get("type")
-        if kind is None and len(item) == 2 and _plain_message(request, item):
-            continue
-        path = f"input[{index}]"
-        if kind == "message" or (kind is None and "role" in item):
-            _message(request, item, path)
-        elif kind in ("function_call", "custom_tool_call"):
-            _add(request, "assistant", decode_call(item, path))
-        elif kind in ("function_call_output", "custom_tool_call_output"):
-            _add(request, "user", _output(item, path))
-        elif kind == "reasoning":
-            _add(request, "assistant", decode_reasoning(item, path))
-        elif kind == "additional_tools":
-            request.tools.extend(decode_tools(item))
-        else:
-            _add(
-                request,
-                "assistant",
-                Foreign(OPENAI_RESPONSES, a_string(kind, f"{path}.type"), item),
-            )
+    items = objects(value, "input")
+    index = 0
+    try:
+        for item in items:
+            _item(request, item)
+            index += 1
+    except MalformedBody as error:
+        raise located(error, f"input[{index}]") from error
+
+
+def _item(request: Request, item: JsonObject) -> None:
+    kind = item.get("type")
+    if kind == "function_call" or kind == "custom_tool_call":
+        _add(request, "assistant", decode_call(item, ""))
+    elif kind == "function_call_output" or kind == "custom_tool_call_output":
+        _add(request, "user", _output(item, ""))
+    elif kind is None and len(item) == 2 and _plain_message(request, item):
+        return
+    elif kind == "message" or (kind is None and "role" in item):
+        _message(request, item, "")
+    elif kind == "reasoning":
+        _add(request, "assistant", decode_reasoning(item, ""))
+    elif kind == "additional_tools":
+        request.tools.extend(decode_tools(item))
+    else:
+        _add(request, "assistant", Foreign(OPENAI_RESPONSES, a_string(kind, ".type"), item))
 
 
 def _add(request: Request, role: Any, block: Block) -> None:
     last = request.turns[-1] if request.turns else None
-    if (
-        last is not None
-        and last.role == role
-        and (role == "assistant" or isinstance(last.blocks[-1], ToolResult))
-    ):
+    if last is None or last.role != role:
+        request.turns.append(Turn(role, [block]))
+    elif role == "assistant" or (last.blocks and type(last.blocks[-1]) is ToolResult):
         last.blocks.append(block)
     else:
         request.turns.append(Turn(role, [block]))

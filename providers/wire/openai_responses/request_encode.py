@@ -137,7 +137,7 @@ def encode_call_item(block: ToolCall) -> JsonObject:
     else:
         item = {"type": "function_call", "call_id": block.id, "name": block.name}
         # An empty text is no JSON, which the parser of the server refuses.
-        item["arguments"] = arguments or "{}"
+        item["arguments"] = arguments if arguments.strip() else "{}"
     if block.namespace is not None:
         item["namespace"] = block.namespace
     if block.item_id is not None:

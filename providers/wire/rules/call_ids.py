@@ -47,6 +47,7 @@ class UniqueIds:
         # Google takes any id and returns its own signatures in the field beside it.
         self._any_text = dst == GOOGLE_GENERATE
         self._used: set[str] = set()
+        self._store_is_empty = STORE.is_empty
 
     def assign(self, turns: list[Turn]) -> None:
         """Give all calls their id, and all results the id of their call, in place."""
@@ -70,7 +71,7 @@ class UniqueIds:
         client_id = plain = call.id
         signature: str | None = None
         # All marks begin with two underscores; nearly no id has any.
-        if "__" in client_id or not STORE.is_empty:
+        if "__" in client_id or not self._store_is_empty:
             plain, signature = read_id(client_id)
             plain = plain.partition(END_MARK)[0]
         # Only Google's own signatures travel in ids.
@@ -106,9 +107,11 @@ class UniqueIds:
         if not results:
             return
         # Most turns have one call, and its result.
-        if len(waiting) == len(results) == 1 and _same_id(waiting[0], results[0]):
-            results[0].call_id = waiting[0].call.id
-            return
+        if len(waiting) == len(results) == 1:
+            client_id, call = waiting[0]
+            if client_id and client_id == results[0].call_id:
+                results[0].call_id = call.id
+                return
         rest = [result for result in results if not _claimed(waiting, result, _same_id)]
         rest = [result for result in rest if not _claimed(waiting, result, _same_name)]
         for result in rest:

@@ -14,16 +14,19 @@ NO_RESULT = "No result was recorded for this call."
 
 
 def merged(turns: list[Turn]) -> list[Turn]:
-    """Merge consecutive turns of one role (not system). The given turns are not changed."""
+    """Merge consecutive turns of one role (not system), in place."""
     if not _has_neighbours(turns):
         return turns
     result: list[Turn] = []
+    last: Turn | None = None
     for turn in turns:
-        last = result[-1] if result else None
-        if last is not None and last.role == turn.role != "system" and last.name == turn.name:
-            result[-1] = Turn(last.role, [*last.blocks, *turn.blocks], last.name)
+        role = turn.role
+        if last is not None and last.role == role != "system" and last.name == turn.name:
+            last.blocks += turn.blocks
+            last.extras = None
         else:
             result.append(turn)
+            last = turn
     return result
 
 
@@ -177,6 +180,7 @@ def result_text(result: ToolResult) -> str:
 
 def result_media(result: ToolResult) -> list[Media]:
     """Return the images and documents of a result."""
-    if Media not in map(type, result.content):
+    # The usual result is one text.
+    if len(result.content) == 1 and type(result.content[0]) is Text:
         return []
     return [block for block in result.content if isinstance(block, Media)]

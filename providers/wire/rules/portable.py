@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.base.errors import UnsupportedByTarget
+from providers.base.errors import MalformedBody, UnsupportedByTarget
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
@@ -54,6 +54,13 @@ _STATEFUL: Final = {
 _OWN_FIELDS: Final[dict[WireFormatName, tuple[str, ...]]] = {PERPLEXITY_ASK: ("pplx",)}
 """Fields that clients of any format may send, because they are meant for the provider."""
 _OPENAI: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
+_MESSAGES: Final[dict[WireFormatName, str]] = {
+    ANTHROPIC_MESSAGES: "messages",
+    OPENAI_CHAT: "messages",
+    OPENAI_RESPONSES: "input",
+    GOOGLE_GENERATE: "contents",
+}
+"""The field of the conversation."""
 _STORED_ITEMS: Final = {
     "item_reference": "send the item itself",
     "compaction": "send the conversation that was compacted",
@@ -76,15 +83,20 @@ def make_portable(
 
     `keep_custom` keeps free-form tools; `id_chars` is the longest id of a call.
 
-    Raises `UnsupportedByTarget` for what must not be dropped silently.
+    Raises `UnsupportedByTarget` for what must not be dropped silently, and `MalformedBody` for a
+    request without any message.
     """
     label = format_label(dst)
+    _leave_out_empty(request)
     # The assistant's text may have a signature that waits for Google.
     signs_texts = dst == GOOGLE_GENERATE and not STORE.is_empty
     # Most turns of a long history are one text, of which nothing is to be changed.
     rich = [turn for turn in request.turns if not _is_text_alone(turn, signs_texts)]
     kinds = _kinds_of(rich)
     _refuse_state(request, label, kinds)
+    # The client's own vendor would refuse it too.
+    if not request.turns and not request.system:
+        raise MalformedBody(f"{_MESSAGES[request.source]} has no message with any content.")
     settle_server_tools(request, dst, server_tools)
     _drop_extras(request, dst, label)
     if request.source == OPENAI_RESPONSES and Foreign in kinds:
@@ -105,8 +117,8 @@ def make_portable(
     request.free_form = frozenset(tool.name for tool in request.tools if tool.free_form)
     if request.source in NO_SIGNED_THINKING:
         for turn in rich:
-            kept = _restore_thinking(turn)
-            kinds |= {Thinking} if kept else set()
+            if turn.role == "assistant" and _restore_thinking(turn):
+                kinds |= {Thinking}
     if Thinking in kinds:
         _leave_out_others(rich, request, dst, host)
     _ask_by_system(request, dst)
@@ -115,6 +127,14 @@ def make_portable(
         _plain_turn(turn, request, dst, label)
     request.turns = paired(request.turns, request.losses)
     _drop_parameters(request, dst)
+
+
+def _leave_out_empty(request: Request) -> None:
+    """Leave out messages without any content, which vendors refuse or do not count."""
+    kept = [turn for turn in request.turns if turn.blocks]
+    if len(kept) < len(request.turns):
+        request.losses.add("messages", "A message without any content was left out.")
+        request.turns = kept
 
 
 def _is_text_alone(turn: Turn, signs_texts: bool) -> bool:
@@ -207,7 +227,9 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
         # Nearly all blocks are one of three kinds, and `type` is faster than isinstance.
         kind = type(block)
         if kind is Text:
-            _plain_text(block, turn, dst)  # type: ignore[arg-type]
+            block.extras = block.signature = None  # type: ignore[union-attr]
+            if dst == GOOGLE_GENERATE and turn.role == "assistant":
+                _sign_text(block)  # type: ignore[arg-type]
         elif kind is ToolCall:
             _plain_call(block, kept)  # type: ignore[arg-type]
         elif kind is ToolResult:
@@ -220,12 +242,10 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
 
 
 def _restore_thinking(turn: Turn) -> bool:
-    """Restore signed reasoning that the client's format could not carry, if there is any.
+    """Restore an assistant's signed reasoning that the client's format could not carry, if any.
 
     The store has it under the turn's first call.
     """
-    if turn.role != "assistant":
-        return False
     call = _first_call(turn.blocks)
     if call is None or (call.signature is None and STORE.is_empty):
         return False
@@ -256,11 +276,13 @@ def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str
     return _plain_foreign(block, request, label) if isinstance(block, Foreign) else block
 
 
-def _plain_text(block: Text, turn: Turn, dst: WireFormatName) -> None:
-    block.extras = block.signature = None
-    # Gemini recommends to return the signatures of text parts too:
-    # https://ai.google.dev/gemini-api/docs/thought-signatures
-    if dst == GOOGLE_GENERATE and turn.role == "assistant" and not STORE.is_empty and block.text:
+def _sign_text(block: Text) -> None:
+    """Give a text of the assistant the signature that Google gave it.
+
+    Gemini recommends to return the signatures of text parts too:
+    https://ai.google.dev/gemini-api/docs/thought-signatures
+    """
+    if block.text and not STORE.is_empty:
         block.signature = STORE.get(text_key(block.text))
 
 
