@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.core.management.color import Style
+from django.core.management.commands import flush
 from django.test import Client
 from pytest_django.fixtures import Settings
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -27,6 +30,7 @@ from tests.visitors import viewer
 SLOW_FOLDERS = ("browser", "cli", "e2e", "jail")
 LONG_FILES = ("flows/console/test_bad_input.py",)
 """Those of other folders that take half a minute."""
+MADE_ONCE = (ContentType._meta.db_table, Permission._meta.db_table)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,6 +79,25 @@ def static_files_found_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_files)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rights_made_once() -> Iterator[None]:
+    """Keep the rows of models and their rights when a test with transactions empties the tables.
+
+    Django would make them anew each time, which takes longer than emptying all tables.
+    """
+
+    def statements(style: Style, connection: Any, **options: bool) -> list[str]:
+        names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        emptied = [name for name in names if name not in MADE_ONCE]
+        found: list[str] = connection.ops.sql_flush(style, emptied, **options)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", statements)
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *_: None)
         yield
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser, User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from flows.routing import websocket_urlpatterns
 from tests.visitors import staff_with
+from tests.websocket_page import WebsocketPage
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +149,7 @@ async def test_websockets_ask_for_the_same(role: str) -> None:
 
     for path in ("/ws/flows/", "/ws/flows/none/"):
         headers = [(b"origin", b"http://h"), (b"host", b"h")]
-        socket = WebsocketCommunicator(application, path, headers)
+        socket = WebsocketPage(application, path, headers)
         opened, _ = await socket.connect()
         assert opened == (role not in ("nobody", "anonymous")), (role, path)
         await socket.disconnect()
