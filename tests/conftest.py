@@ -89,10 +89,10 @@ def rights_made_once() -> Iterator[None]:
     Django would make them anew each time, which takes longer than emptying all tables.
     """
 
-    def statements(style: Style, connection: Any, **options: bool) -> list[str]:
-        names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    def statements(style: Style, database: Any, **options: bool) -> list[str]:
+        names = database.introspection.django_table_names(only_existing=True, include_views=False)
         emptied = [name for name in names if name not in MADE_ONCE]
-        found: list[str] = connection.ops.sql_flush(style, emptied, **options)
+        found: list[str] = database.ops.sql_flush(style, emptied, **options)
         return found
 
     with pytest.MonkeyPatch.context() as patch:

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from interceptor.demo.dispatch import answer
 from tests.fakes import websocket
+from tests.loop_thread import end_loop
 from tests.patience import PATIENCE_S
 
 MAX_HEAD_BYTES = 1024 * 1024
@@ -110,7 +111,6 @@ class Upstream:
         self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
 
     def __enter__(self) -> Self:
@@ -121,9 +121,7 @@ class Upstream:
 
     def __exit__(self, *_: object) -> None:
         self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE_S)
-        self._loop.close()
+        end_loop(self._loop, self._thread)
 
     @property
     def last(self) -> Seen:
@@ -150,15 +148,8 @@ class Upstream:
 
     async def _close(self) -> None:
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         self._connections += 1
         connection = self._connections
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -34,6 +34,7 @@ from providers.auth.resolve import CredentialResolver
 from providers.base.keyring import Keyring
 from providers.base.pattern import compile_pattern
 from providers.provider_conf import ProviderConf
+from tests.loop_thread import end_loop
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
@@ -161,17 +162,6 @@ class Running:
     """Wait for a coroutine that runs where the proxy does."""
 
 
-async def _end_tasks() -> None:
-    """End the handlers of connections that a test left open.
-
-    The collector would find them unfinished after the loop is closed, and say so in another test.
-    """
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-
-
 @contextmanager
 def running_proxy(
     config: Snapshot, *, config_dir: Path | None = None, **options: Any
@@ -224,7 +214,4 @@ def running_proxy(
         )
     finally:
         call(proxy.stop(0.2))
-        call(_end_tasks())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(PATIENCE_S)
-        loop.close()
+        end_loop(loop, thread)

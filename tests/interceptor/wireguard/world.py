@@ -24,6 +24,7 @@ from tests.fakes.http2 import Http2Upstream
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import CA_DIR, Running, key_auth, provider, running_proxy, snapshot
 from tests.interceptor.wireguard.tunnel import Captured, captured
+from tests.loop_thread import end_loop
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
@@ -112,9 +113,7 @@ def echo_server() -> Iterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(PATIENCE_S)
-        loop.close()
+        end_loop(loop, thread)
 
 
 @contextmanager
