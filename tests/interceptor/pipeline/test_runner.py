@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.plan import Plan, PlannedHook, make_plan
 from providers.base.errors import AuthConfigError
 from tests.interceptor.exchanges import exchange, run_plan
+from tests.patience import PATIENCE_S
 
 
 @hook(stage=Stage.INBOUND, reads={"header:x-a"}, writes={"header:x-b"})
@@ -129,12 +130,13 @@ def test_a_preparation_that_takes_too_long_is_cut_off() -> None:
 
 def test_a_users_hook_that_hangs_does_not_hold_the_loop() -> None:
     ticks = []
+    may_end = threading.Event()
 
     @hook(stage=Stage.INBOUND, timeout_s=0.2)
     def hang(ex: Exchange) -> None:
         """Block."""
         ex.headers.set("x-a", "late")
-        time.sleep(0.6)
+        may_end.wait(PATIENCE_S)
 
     async def main() -> Any:
         from interceptor.pipeline.overrides import NONE
@@ -144,6 +146,7 @@ def test_a_users_hook_that_hangs_does_not_hold_the_loop() -> None:
         ticker = asyncio.create_task(tick())
         await run_stage(plan(hang, builtin=False), ex, NONE, steps)
         ticker.cancel()
+        may_end.set()
         return ex, steps
 
     async def tick() -> None:
@@ -153,7 +156,8 @@ def test_a_users_hook_that_hangs_does_not_hold_the_loop() -> None:
 
     ex, steps = asyncio.run(main())
     assert steps[0].outcome == "error" and ex.headers.get("x-a") is None
-    assert len(ticks) > 3
+    # A loop that is held comes to the first alone.
+    assert len(ticks) > 1
 
 
 def test_a_users_hook_is_watched_whatever_it_declares() -> None:
