@@ -44,6 +44,7 @@ from ccproxy_site.process.services import (
 from ccproxy_site.supervise.control import Control, Message
 from ccproxy_site.telemetry.recorder_telemetry import ExportService, RecorderTelemetry, tracing_conf
 from flows.handover.ring import Ring
+from flows.lineage.fresh_flows import FreshFlows
 from flows.lineage.link_thread import LinkThread
 from flows.live.audience import listened_to
 from flows.live.bus import LiveBus, flow_group
@@ -129,6 +130,7 @@ class Recorder:
             problem=lambda: self._recording.problem,
             cooldowns=self._cooldowns,
         )
+        fresh = FreshFlows()
         self._writer = FlowWriter(
             redactor=self._redactor,
             retention=retention_policy(settings),
@@ -139,8 +141,9 @@ class Recorder:
                 *([self._notices.finished] if self._notices else []),
                 self._note_ended,
             ),
+            fresh=fresh,
         )
-        self._links = LinkThread(lambda: self._writer.is_behind or self._writer.is_refused)
+        self._links = LinkThread(lambda: self._writer.is_behind or self._writer.is_refused, fresh)
         self._recording = RecordingWatch(self._writer.stats, self._fills)
         self._consoles: set[Bridge] = set()
         detail = settings.inspector.mitmproxy.flow_detail

@@ -10,9 +10,9 @@ from typing import Final
 
 from django.db import DatabaseError, close_old_connections, connections
 
-from flows.lineage.linker import Linker
-from flows.search.indexer import Indexer, waiting
-from flows.search.segment_rows import build_segment, dissolve_segments
+from flows.lineage.fresh_flows import FreshFlows
+from flows.search.indexer import waiting
+from flows.search.segment_rows import build_segment, dissolve_segments, without_segment
 
 BATCH_FLOWS: Final = 50
 """Flows a transaction. The writer waits for three statements: all is read and compared before."""
@@ -23,10 +23,9 @@ _REST_S: Final = 15.0
 """Other processes import flows without a word to this one."""
 _RETRY_S: Final = 5.0
 _INDEX_AFTER_S: Final = 1.0
-"""Pause of the traffic after which texts are indexed.
+"""Pause of the traffic after which trigrams, and the texts of large flows, are indexed.
 
 It takes as long as the rest of the record of a small flow, so it waits for cores that are free.
-Until then a search reads the flow's own text.
 """
 _MAX_WAITING: Final = 2000
 """Flows that wait for an index at most, however busy the proxies are."""
@@ -40,12 +39,12 @@ class LinkThread:
 
     Args:
         is_busy: tells that the writer has work, which comes first.
+        fresh: linker and indexer, which the writer uses as well.
     """
 
-    def __init__(self, is_busy: Callable[[], bool]) -> None:
+    def __init__(self, is_busy: Callable[[], bool], fresh: FreshFlows | None = None) -> None:
         self._is_busy = is_busy
-        self._linker = Linker()
-        self._indexer = Indexer()
+        self._fresh = fresh or FreshFlows()
         self._dissolve_at = 0.0
         self._noticed_at = float("-inf")
         self._waits_to_index = False
@@ -113,11 +112,11 @@ class LinkThread:
         """Do a little of each work; return how many flows or segments it was."""
         # What a flow adds is known once it is linked. Not all links first: after an upgrade there
         # are many, and a search reads the flows without a segment one by one.
-        count = self._linker.link_pending(BATCH_FLOWS)
+        count = self._fresh.link_waiting(BATCH_FLOWS)
         self._waits_to_index = not self._may_index()
         if self._waits_to_index:
             return count
-        count += self._indexer.index_pending(BATCH_FLOWS)
+        count += self._fresh.index_waiting(BATCH_FLOWS)
         count += build_segment()
         if count:
             return count
@@ -129,4 +128,7 @@ class LinkThread:
     def _may_index(self) -> bool:
         """Return whether the traffic rests, or so many flows wait that it must not matter."""
         has_traffic = time.monotonic() - self._noticed_at < _INDEX_AFTER_S
-        return not has_traffic or waiting()[_MAX_WAITING:].exists()
+        if not has_traffic or waiting()[_MAX_WAITING:].exists():
+            return True
+        # Texts are written with their flows, but a search reads them one by one until then.
+        return without_segment()[_MAX_WAITING:].exists()

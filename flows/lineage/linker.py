@@ -34,11 +34,14 @@ from flows.lineage.stored_flow import ReadFlow, read_alone, stored_flow
 from flows.models import Flow, FlowLink, FlowParts
 from flows.reading.cache_break import Break, find_break, parts_of
 from flows.reading.decoded import format_of
+from flows.writer.upsert import new_row, upsert
 from providers.prices.own_prices import OwnPrices
 
 BATCH_FLOWS: Final = 50
 SESSION_REACH: Final = timedelta(days=7)
 GUESSED_REACH: Final = timedelta(hours=6)
+_SESSION_REACH_S: Final = SESSION_REACH.total_seconds()
+_GUESSED_REACH_S: Final = GUESSED_REACH.total_seconds()
 RUN_GAP: Final = timedelta(minutes=30)
 RECENT: Final = timedelta(hours=1)
 _TEXT_CHARS: Final = {"path": 300, "author": 200}
@@ -88,14 +91,14 @@ class Linker:
 
     def link(self, flows: Sequence[Flow]) -> int:
         """Link flows, the oldest first; return their number."""
-        comparable = [flow for flow in flows if _is_comparable(flow)]
+        comparable = [flow for flow in flows if is_comparable(flow)]
         links = list(filter(None, made_of(comparable, self._link_group, _not_linked)))
         ids = [flow.pk for flow in flows]
         with transaction.atomic():
             # Retention may have deleted some meanwhile.
             stored = set(Flow.objects.filter(pk__in=ids).values_list("pk", flat=True))
             FlowLink.objects.filter(pk__in=ids).delete()
-            FlowLink.objects.bulk_create([link for link in links if link.flow_id in stored])
+            upsert([link for link in links if link.flow_id in stored], ("flow_id",))
             Flow.objects.filter(pk__in=stored).update(indexed=True)
         return len(ids)
 
@@ -118,13 +121,14 @@ class Linker:
         found = predecessor(call, earlier, read.request)
         self._place(call, flow, scope, found, earlier)
         self._recent.add(scope, call)
-        link = FlowLink(
-            flow_id=flow.pk,
-            session=call.session,
-            guessed=call.guessed,
-            thread=call.thread,
-            parts=call.count,
-        )
+        values = {
+            "flow_id": flow.pk,
+            "session": call.session,
+            "guessed": call.guessed,
+            "thread": call.thread,
+            "parts": call.count,
+        }
+        link = new_row(FlowLink, values)
         if found is not None:
             self._compare(link, flow, read, call, found)
         return link
@@ -244,7 +248,8 @@ def _not_linked(flow: Flow) -> None:
     logger.exception("Flow %s could not be linked", flow.pk)
 
 
-def _is_comparable(flow: Flow) -> bool:
+def is_comparable(flow: Flow) -> bool:
+    """Return whether a flow is compared with earlier calls."""
     # Turns of a websocket are compared where they are shown.
     return not flow.is_websocket and is_model_call(flow)
 
@@ -293,8 +298,8 @@ def _flows_of_scope(scope: Scope, flow: Flow) -> list[Flow]:
 
 
 def _is_before(earlier: PromptCall, call: PromptCall) -> bool:
-    reach = GUESSED_REACH if earlier.guessed else SESSION_REACH
-    return earlier.id != call.id and 0 <= call.at - earlier.at <= reach.total_seconds()
+    reach_s = _GUESSED_REACH_S if earlier.guessed else _SESSION_REACH_S
+    return earlier.id != call.id and 0 <= call.at - earlier.at <= reach_s
 
 
 def _is_cached(flow: Flow) -> bool:

@@ -57,9 +57,10 @@ def predecessor(now: PromptCall, earlier: Sequence[PromptCall], body: bytes) -> 
     Calls of the same model come first: other models have caches of their own. Calls that failed
     count only if there is no other, because nothing of them was cached. `body` is the request's.
     """
+    sizes = now.message_sizes()
     for is_cached in (True, False):
         usable = [call for call in earlier if call.is_cached is is_cached]
-        same_model = _best(now, (call for call in usable if call.model == now.model), body)
+        same_model = _best(now, [call for call in usable if call.model == now.model], sizes, body)
         if same_model is not None:
             return Predecessor(same_model.call, same_model.kinship)
         # The same question to several models is a comparison of theirs, not a switch.
@@ -67,15 +68,16 @@ def predecessor(now: PromptCall, earlier: Sequence[PromptCall], body: bytes) -> 
         others = [call for call in usable if call.model != now.model]
         if is_opening:
             others = [call for call in others if call.is_cut or call.replies]
-        other = _best(now, others, body)
+        other = _best(now, others, sizes, body)
         if other is not None:
             return Predecessor(other.call, other.kinship, is_other_model=True)
     return None
 
 
-def _best(now: PromptCall, calls: Iterable[PromptCall], body: bytes) -> _Candidate | None:
+def _best(
+    now: PromptCall, calls: Iterable[PromptCall], sizes: dict[bytes, int], body: bytes
+) -> _Candidate | None:
     best: _Candidate | None = None
-    sizes = now.message_sizes()
     for call in calls:
         found = _candidate(now, call, sizes, body)
         if found is not None and (best is None or found.rank > best.rank):
@@ -86,10 +88,12 @@ def _best(now: PromptCall, calls: Iterable[PromptCall], body: bytes) -> _Candida
 def _candidate(
     now: PromptCall, call: PromptCall, sizes: dict[bytes, int], body: bytes
 ) -> _Candidate | None:
-    common = now.common_parts(call)
-    if common == call.count:
+    if now.digests.startswith(call.digests):
         kinship: Kinship = "repeated" if call.count == now.count else "continued"
         return _Candidate(call, kinship, sum(call.sizes[call.head :]))
+    if not now.replies and not call.replies and not call.is_cut:
+        # The usual case where a session asks many single questions: nothing more can prove it.
+        return None
     has_same_reply = not now.replies.isdisjoint(call.replies)
     if not has_same_reply and _is_summary(now, call, body):
         return _Candidate(call, "compacted", 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from flows.bodies.store import load_bodies
@@ -71,6 +70,7 @@ class ReadFlow:
         self._sides = stored.sides
         self._rewriting = stored.rewriting
         self._bodies = bodies
+        self._views: dict[tuple[str, bool], BodyView] = {}
 
     @property
     def request(self) -> bytes:
@@ -98,14 +98,23 @@ class ReadFlow:
         """The hooks that rewrote the body, in order."""
         return [self._hook_bodies(trace) for trace in self._rewriting]
 
-    @cached_property
-    def _forwarded(self) -> BodyView:
-        side = self._sides.get("forwarded") or self._sides.get("client")
-        return side_body(side, self._bodies)
+    def view(self, side: FlowSide | None) -> BodyView:
+        """Return the body of a side; sides that share a body share its view."""
+        if side is None:
+            return side_body(None, self._bodies)
+        key = (side.body_digest, side.body_decoded)
+        known = self._views.get(key)
+        if known is None:
+            known = self._views[key] = side_body(side, self._bodies)
+        return known
 
-    @cached_property
+    @property
+    def _forwarded(self) -> BodyView:
+        return self.view(self._sides.get("forwarded") or self._sides.get("client"))
+
+    @property
     def _client(self) -> BodyView:
-        return side_body(self._sides.get("client"), self._bodies)
+        return self.view(self._sides.get("client"))
 
     def _hook_bodies(self, trace: HookTrace) -> HookBodies:
         before = body_view("", self._bodies.get(trace.body_before, b""))

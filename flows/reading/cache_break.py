@@ -16,7 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from flows.reading.turn_digest import BILLING_HEADER, digest
+import orjson
+
+from flows.reading.turn_digest import BILLING_HEADER, digest, digest_of_json
 from providers.wire.core.jsonio import dumps
 
 Kind = Literal["model", "changed", "inserted", "removed"]
@@ -287,6 +289,16 @@ def _text_block(text: str) -> dict[str, str]:
 
 def _part(path: str, value: Any) -> Part:
     value = _unmarked(value)
+    try:
+        # The order of keys changes no size, so one encoding serves the size and the digest.
+        encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return _odd_part(path, value)
+    return Part(path, digest_of_json(encoded), len(encoded), value)
+
+
+def _odd_part(path: str, value: Any) -> Part:
+    """Return the part of a value that orjson refuses, such as one with half a character."""
     try:
         size = len(dumps(value))
     except (ValueError, TypeError, RecursionError):

@@ -44,7 +44,12 @@ def digest(value: Any) -> bytes:
         data = dumps(_sorted(value))
     except (ValueError, TypeError, RecursionError):
         data = repr(value).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return digest_of_json(data)
+
+
+def digest_of_json(encoded: bytes) -> bytes:
+    """Return the digest of a JSON value that is encoded already, its keys in order."""
+    return hashlib.blake2b(encoded, digest_size=16).digest()
 
 
 def turn_digest(turn: Turn) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from flows.bodies.store import load_bodies
 from flows.models import Flow, WebSocketMessage
-from flows.reading.body_view import side_body
+from flows.reading.body_view import BodyView
 from flows.search.body_parts import Part, message_parts, request_parts, response_parts
 from flows.sides import FlowSide
 
@@ -31,11 +31,11 @@ _COMMON_HEADERS: Final = frozenset(
 
 
 def parts_of_flow(
-    flow: Flow, sides: Mapping[str, FlowSide], bodies: dict[str, bytes]
+    flow: Flow, sides: Mapping[str, FlowSide], view: Callable[[FlowSide], BodyView]
 ) -> Iterator[Part]:
     """Yield the parts of a flow's bodies: client and provider first, then what differs of them.
 
-    `bodies` holds those of the sides by digest.
+    `view` returns the body of a side.
     """
     if flow.is_websocket:
         yield from _messages(flow)
@@ -45,7 +45,7 @@ def parts_of_flow(
         if side is None or not side.body_digest or side.body_digest in read:
             continue
         read.add(side.body_digest)
-        body = side_body(side, bodies)
+        body = view(side)
         is_request = name in ("client", "forwarded")
         found = request_parts(body) if is_request else response_parts(body)
         yield from found

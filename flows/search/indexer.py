@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -18,17 +18,21 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flows.bodies.flow_groups import made_of
+from flows.bodies.plain_bodies import PlainBodies
 from flows.bodies.store import load_bodies
 from flows.models import Flow, FlowLink, FlowParts, FlowText
+from flows.reading.body_view import BodyView, side_body
 from flows.search.body_parts import IDS, Part
 from flows.search.flow_parts import parts_of_flow
 from flows.search.stored_parts import pack_parts
 from flows.sides import FlowSide
+from flows.writer.upsert import new_row, upsert
 
 MAX_FLOW_CHARS: Final = 256 * 1024
 """Characters of one flow that are indexed: those that stand first."""
 _RECENT: Final = timedelta(hours=1)
-_KNOWN_FLOWS: Final = 64
+_KNOWN_TEXTS: Final = 100_000
+"""Hashes of texts that are kept, some 60 bytes each."""
 _COLUMNS: Final = (
     "state",
     "started_at",
@@ -46,10 +50,16 @@ logger = logging.getLogger(__name__)
 
 
 class Indexer:
-    """Maker of `FlowText` rows. Not thread-safe; knows the texts of the latest flows by hash."""
+    """Maker of `FlowText` rows. Not thread-safe; knows the texts of the latest flows by hash.
 
-    def __init__(self) -> None:
+    Args:
+        bodies: those that were stored lately, if they are in memory.
+    """
+
+    def __init__(self, bodies: PlainBodies | None = None) -> None:
+        self._bodies = bodies or PlainBodies()
         self._known: OrderedDict[str, frozenset[int]] = OrderedDict()
+        self._known_texts = 0
 
     def index_pending(self, limit: int) -> int:
         """Index some flows that are not indexed yet; return how many were looked at."""
@@ -69,20 +79,36 @@ class Indexer:
             stored = set(Flow.objects.filter(pk__in=ids).values_list("pk", flat=True))
             made = [row for row in rows if row.flow_id in stored and row.base in kept_bases]
             FlowText.objects.filter(pk__in=ids).delete()
-            FlowText.objects.bulk_create(made)
+            upsert(made, ("flow_id",))
             # The texts have it from now on.
             done = Flow.objects.filter(pk__in=[row.flow_id for row in made])
             done.update(searched=True, search_text="")
         for row in rows:
             if row.base not in kept_bases:
-                self._known.pop(row.base, None)
+                self._known_texts -= len(self._known.pop(row.base, ()))
         return len(ids)
+
+    def text_of(
+        self,
+        flow: Flow,
+        base: str,
+        sides: Mapping[str, FlowSide],
+        view: Callable[[FlowSide], BodyView],
+    ) -> FlowText | None:
+        """Return the row of a flow that is not stored yet; None if its base is not known here."""
+        if base and base not in self._known:
+            return None
+        return self._row(flow, base, list(parts_of_flow(flow, sides, view)))
 
     def _rows(self, group: Sequence[Flow], bases: Mapping[str, str]) -> list[FlowText]:
         stored = [(flow, _sides(flow)) for flow in group]
-        bodies = load_bodies(digest for _, sides in stored for digest in _digests(sides))
+        digests = [digest for _, sides in stored for digest in _digests(sides)]
+        bodies = self._bodies.all_of(digests)
+        if bodies is None:
+            bodies = load_bodies(digests)
+        view = partial(side_body, bodies=bodies)
         return [
-            self._row(flow, bases[flow.pk], list(parts_of_flow(flow, sides, bodies)))
+            self._row(flow, bases[flow.pk], list(parts_of_flow(flow, sides, view)))
             for flow, sides in stored
         ]
 
@@ -94,7 +120,8 @@ class Indexer:
     def _row(self, flow: Flow, base: str, parts: Sequence[Part]) -> FlowText:
         known = self._hashes(base) if base else frozenset()
         self._remember(flow.pk, parts)
-        return FlowText(flow_id=flow.pk, base=base, parts=pack_parts(new_parts(parts, known)))
+        packed = pack_parts(new_parts(parts, known))
+        return new_row(FlowText, {"flow_id": flow.pk, "base": base, "parts": packed})
 
     def _hashes(self, flow_id: str) -> frozenset[int]:
         """Return the hashes of the texts of an earlier flow, which is read again after a start."""
@@ -104,10 +131,13 @@ class Indexer:
         return self._known[flow_id]
 
     def _remember(self, flow_id: str, parts: Iterable[Part]) -> None:
-        self._known[flow_id] = frozenset(hash(part.text) for part in parts)
-        self._known.move_to_end(flow_id)
-        if len(self._known) > _KNOWN_FLOWS:
-            self._known.popitem(last=False)
+        self._known_texts -= len(self._known.pop(flow_id, ()))
+        known = frozenset(hash(part.text) for part in parts)
+        self._known[flow_id] = known
+        self._known_texts += len(known)
+        while self._known_texts > _KNOWN_TEXTS and len(self._known) > 1:
+            _, oldest = self._known.popitem(last=False)
+            self._known_texts -= len(oldest)
 
 
 def new_parts(parts: Iterable[Part], known: frozenset[int]) -> list[Part]:
@@ -160,7 +190,8 @@ def _next_pending(limit: int) -> list[Flow]:
 
 def _parts(flow: Flow) -> list[Part]:
     sides = _sides(flow)
-    return list(parts_of_flow(flow, sides, load_bodies(_digests(sides))))
+    view = partial(side_body, bodies=load_bodies(_digests(sides)))
+    return list(parts_of_flow(flow, sides, view))
 
 
 def _sides(flow: Flow) -> dict[str, FlowSide]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from flows.models import FlowText, SearchSegment, SearchShelf
 from flows.search.flow_parts import NAME_FIELDS, names_of
@@ -39,7 +39,7 @@ def build_segment(size: int = SEGMENT_FLOWS) -> bool:
 
     The trigrams are found outside of the transaction, with pauses for the writer's thread.
     """
-    waiting = FlowText.objects.filter(segment__isnull=True)
+    waiting = without_segment()
     if waiting.count() < size:
         return False
     # Without an order the database returns them as they were indexed, and sorts nothing.
@@ -59,6 +59,11 @@ def build_segment(size: int = SEGMENT_FLOWS) -> bool:
                 time.sleep(_PAUSE_S)
     _store(postings.shelves(), positions)
     return True
+
+
+def without_segment() -> QuerySet[FlowText]:
+    """Return the texts that no segment has."""
+    return FlowText.objects.filter(segment__isnull=True)
 
 
 def _store(shelves: Sequence[bytes], positions: dict[str, int]) -> None:

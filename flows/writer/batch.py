@@ -6,24 +6,33 @@ The same code stores a flow's first and its last state.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from flows.bodies.packed_body import PackedBody
+from flows.lineage.fresh_flows import Addition
 from flows.models import INTERRUPTED, BodyRef, Flow, FlowBody, FlowParts
 from flows.writer.retention import delete_refs, delete_unreferenced, lock_bodies
 from flows.writer.rollup import roll_up
 from flows.writer.row_builder import FlowRows
-from flows.writer.upsert import insert_values, upsert
+from flows.writer.upsert import insert_values, new_row, upsert
 
 logger = logging.getLogger(__name__)
+_NO_ADDITIONS: Final[Mapping[str, Addition]] = MappingProxyType({})
 _FILLED_BY_OTHERS = frozenset({"pinned"})
 """Columns of a flow that a later record leaves as they are."""
 
 
-def write_batch(batch: Sequence[FlowRows]) -> None:
+def write_batch(
+    batch: Sequence[FlowRows], additions: Mapping[str, Addition] = _NO_ADDITIONS
+) -> None:
     """Insert or replace the rows of `batch` (one entry a flow).
+
+    `additions`: links and texts of the batch's flows that are known already.
+
 
     Deletes the bodies that only the older state of these flows needed. A record of a running flow
     never replaces the last one of that flow: after a recorder was killed, records come again.
@@ -41,7 +50,8 @@ def write_batch(batch: Sequence[FlowRows]) -> None:
         ]
         if not batch:
             return
-        flows = [rows.flow for rows in batch]
+        additions = _without_lost_bases(batch, additions)
+        flows = [_completed(rows.flow, additions.get(rows.flow.pk)) for rows in batch]
         messages = [message for rows in batch for message in rows.messages]
         bodies: dict[str, PackedBody] = {}
         for rows in batch:
@@ -53,6 +63,41 @@ def write_batch(batch: Sequence[FlowRows]) -> None:
         _write_parts(batch)
         upsert(messages, ("flow_id", "seq"))
         _write_refs(batch, stored_ids)
+        links = [addition.link for addition in additions.values()]
+        texts = [addition.text for addition in additions.values()]
+        upsert(list(filter(None, links)), ("flow_id",))
+        upsert(list(filter(None, texts)), ("flow_id",))
+
+
+def _completed(flow: Flow, addition: Addition | None) -> Flow:
+    """Return the row of a flow whose link, and mostly its text too, are written with it.
+
+    The row itself stays as it is: if the database refuses it now, it may go into a file.
+    """
+    if addition is None:
+        return flow
+    changed: dict[str, Any] = {"indexed": True}
+    if addition.text is not None:
+        changed |= {"searched": True, "search_text": ""}
+    return new_row(Flow, flow.__dict__ | changed)
+
+
+def _without_lost_bases(
+    batch: Sequence[FlowRows], additions: Mapping[str, Addition]
+) -> Mapping[str, Addition]:
+    """Leave out the texts of flows that continue one which retention has deleted meanwhile."""
+    texts = [addition.text for addition in additions.values() if addition.text is not None]
+    bases = {text.base for text in texts} - {rows.flow.pk for rows in batch} - {""}
+    if not bases:
+        return additions
+    # Locked, so that retention waits with the others.
+    stored = Flow.objects.select_for_update().filter(pk__in=bases)
+    lost = bases.difference(stored.values_list("pk", flat=True))
+    kept: dict[str, Addition] = {}
+    for flow_id, addition in additions.items():
+        is_lost = addition.text is not None and addition.text.base in lost
+        kept[flow_id] = addition._replace(text=None) if is_lost else addition
+    return kept
 
 
 def _stored_flows(ids: list[str]) -> dict[str, bool]:

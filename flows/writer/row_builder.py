@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.bodies.packed_body import PackedBody
 from flows.bodies.packer import Packer, StoredBody
+from flows.bodies.plain_bodies import PlainBodies
 from flows.bytes.database_text import database_json, storable_text
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
@@ -115,8 +116,10 @@ class RowBuilder:
         redactor: Redactor,
         own_prices: Callable[[], Sequence[OwnPrice]] = tuple,
         on_finished: Sequence[OnFinished] = (),
+        plain_bodies: PlainBodies | None = None,
     ) -> None:
         self._redactor = redactor
+        self._plain_bodies = plain_bodies or PlainBodies()
         self._on_finished = on_finished
         self._texts = StoredTexts(redactor)
         self._bodies = Packer(redactor)
@@ -307,6 +310,7 @@ class RowBuilder:
         if stored is not None:
             draft.stored[side.side] = stored
             draft.refs.add(stored.packed.digest)
+            self._plain_bodies.put(stored.packed.digest, stored.body.data)
         return stored
 
     def _store_step(self, record: FlowRecord, step: HookStep, draft: _Draft) -> dict[str, str]:
@@ -316,9 +320,14 @@ class RowBuilder:
         else:
             variants = draft.variants("forwarded", "client")
         chain = _chain_key(record, step.stage, step.hook)
-        before = _digest(self._store(step.body_before, draft, variants=variants, chain=chain))
-        after = _digest(self._store(step.body_after, draft, variants=variants, chain=chain))
-        draft.refs.update(digest for digest in (before, after) if digest)
+        digests: list[str] = []
+        for data in (step.body_before, step.body_after):
+            stored = self._store(data, draft, variants=variants, chain=chain)
+            digests.append(_digest(stored))
+            if stored is not None:
+                draft.refs.add(stored.packed.digest)
+                self._plain_bodies.put(stored.packed.digest, stored.body.data)
+        before, after = digests
         return {"body_before": before, "body_after": after}
 
     def _store(

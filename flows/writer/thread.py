@@ -23,6 +23,8 @@ from django.db import (
     connections,
 )
 
+from flows.lineage.fresh_flows import FreshFlow, FreshFlows
+from flows.models import Flow
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
 from flows.telemetry.finished_flow import OnFinished
@@ -92,6 +94,7 @@ class FlowWriter:
         retention: RetentionPolicy | None = None,
         spool: Spool | None = None,
         on_finished: Sequence[OnFinished] = (),
+        fresh: FreshFlows | None = None,
         max_records: int = MAX_RECORDS,
         max_bytes: int = MAX_BYTES,
         batch_rows: int = BATCH_ROWS,
@@ -103,7 +106,9 @@ class FlowWriter:
         self._spool_above = Size(max_records // 2, max_bytes // 2)
         self._spool = spool
         self._own_prices = OwnPrices()
-        self._builder = RowBuilder(redactor, self._own_prices.last, on_finished)
+        self._fresh = fresh
+        bodies = fresh.bodies if fresh else None
+        self._builder = RowBuilder(redactor, self._own_prices.last, on_finished, bodies)
         self._instance = instance
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
@@ -371,7 +376,7 @@ class FlowWriter:
     def _write_rows(self, batch: Sequence[FlowRows]) -> None:
         """Write a batch; if a flow makes it fail, write the others."""
         try:
-            write_batch(batch)
+            self._write_complete(batch)
             self._written += len(batch)
         except (OperationalError, InterfaceError):
             raise
@@ -381,6 +386,17 @@ class FlowWriter:
                 return
             for rows in batch:
                 self._write_rows([rows])
+
+    def _write_complete(self, batch: Sequence[FlowRows]) -> None:
+        """Write a batch, with links and texts of its ended flows as far as they can be made."""
+        if self._fresh is None:
+            write_batch(batch)
+            return
+        ended = [rows for rows in batch if rows.flow.state != Flow.State.LIVE]
+        additions = self._fresh.additions_of([FreshFlow(each.flow, each.parts) for each in ended])
+        write_batch(batch, additions)
+        if len(additions) < len(ended):
+            self._fresh.left()
 
     def _forget(self, batch: Sequence[Prepared]) -> None:
         """Let go of rows that are in the database or in the spool."""

@@ -1,0 +1,136 @@
+"""Links and search texts of flows that the writer has in memory: written together with the flows.
+
+A link depends on the earlier calls of its scope. So the writer's flows are linked here only while
+no ended flow in the database waits for a link; else they wait there too, and `LinkThread` links
+them in their order. Nothing is lost either way: a flow without a link or a text is one that waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from threading import Lock
+from typing import Final, NamedTuple
+
+from django.db import InterfaceError, OperationalError
+
+from flows.bodies.plain_bodies import PlainBodies
+from flows.lineage.linker import Linker, is_comparable
+from flows.lineage.stored_flow import Bodies, ReadFlow, StoredFlow, flow_of_texts
+from flows.models import Flow, FlowLink, FlowText
+from flows.search.indexer import Indexer
+from flows.sides import PartTexts
+
+WAIT_S: Final = 0.5
+"""Time for the other thread to finish a look at the database; then the flows wait."""
+_LOOK_AFTER_S: Final = 10.0
+"""Other processes import flows without a word to this one."""
+_MAX_BYTES: Final = 64 * 1024
+"""The texts of larger flows take milliseconds, so they wait for a pause of the traffic."""
+logger = logging.getLogger(__name__)
+
+
+class FreshFlow(NamedTuple):
+    """An ended flow that is not written yet."""
+
+    flow: Flow
+    parts: PartTexts
+
+
+class Addition(NamedTuple):
+    """Rows that are written with a flow. `link`: None for one that is no prompt."""
+
+    link: FlowLink | None
+    text: FlowText | None
+    """None for a flow whose texts are indexed later."""
+
+
+type Additions = dict[str, Addition]
+"""By the flow's id. A flow that is not in it has to wait."""
+
+
+class FreshFlows:
+    """Linker and indexer, shared by the writer and the thread that works on the database."""
+
+    def __init__(self, bodies: PlainBodies | None = None) -> None:
+        self.bodies = bodies or PlainBodies()
+        self._linker = Linker()
+        self._indexer = Indexer(self.bodies)
+        self._working = Lock()
+        self._state = Lock()
+        self._is_caught_up = False
+        # Grows with each batch that was written without its links.
+        self._left = 0
+        self._look_at = 0.0
+
+    def additions_of(self, flows: Sequence[FreshFlow]) -> Additions:
+        """Return what is written with ended flows, as far as it can be made now.
+
+        Raises:
+            InterfaceError, OperationalError: the database does not answer now.
+        """
+        if not flows or not self._is_caught_up or not self._working.acquire(timeout=WAIT_S):
+            return {}
+        try:
+            return self._additions_of(sorted(flows, key=_begin))
+        finally:
+            self._working.release()
+
+    def left(self) -> None:
+        """Note that ended flows were written without their links."""
+        with self._state:
+            self._left += 1
+            self._is_caught_up = False
+
+    def link_waiting(self, limit: int) -> int:
+        """Link some flows of the database; return how many were looked at."""
+        if self._is_caught_up and time.monotonic() < self._look_at:
+            return 0
+        with self._working:
+            left = self._left
+            count = self._linker.link_pending(limit)
+            with self._state:
+                # None waits, unless the writer has left some since this looked.
+                self._is_caught_up = not count and left == self._left
+        self._look_at = time.monotonic() + _LOOK_AFTER_S
+        return count
+
+    def index_waiting(self, limit: int) -> int:
+        """Index some flows of the database; return how many were looked at."""
+        with self._working:
+            return self._indexer.index_pending(limit)
+
+    def _additions_of(self, flows: Sequence[FreshFlow]) -> Additions:
+        found: Additions = {}
+        for flow, parts in flows:
+            stored = flow_of_texts(flow, parts)
+            bodies = self.bodies.all_of(stored.digests)
+            if bodies is None:
+                # The later ones wait with it: they may go on from it.
+                break
+            try:
+                found[flow.pk] = self._addition(stored, bodies)
+            except (InterfaceError, OperationalError):
+                raise
+            except Exception:
+                # A damaged flow must not keep the others from it.
+                logger.exception("Flow %s could not be linked", flow.pk)
+                found[flow.pk] = Addition(None, None)
+        return found
+
+    def _addition(self, stored: StoredFlow, bodies: Bodies) -> Addition:
+        flow = stored.flow
+        read = ReadFlow(stored, bodies)
+        link = self._linker.link_of(flow, read) if is_comparable(flow) else None
+        text = None
+        size_bytes = flow.request_size_bytes + flow.response_size_bytes
+        # Messages of a websocket are read from the database.
+        if size_bytes <= _MAX_BYTES and not flow.is_websocket:
+            base = link.previous if link else ""
+            text = self._indexer.text_of(flow, base, stored.sides, read.view)
+        return Addition(link, text)
+
+
+def _begin(fresh: FreshFlow) -> tuple[float, str]:
+    return fresh.flow.started_at.timestamp(), fresh.flow.pk

@@ -1,0 +1,145 @@
+"""Links that are written together with their flows, while the writer has them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from flows.bodies.plain_bodies import PlainBodies
+from flows.lineage.fresh_flows import FreshFlow, FreshFlows
+from flows.lineage.linker import Linker, pending
+from flows.models import Flow, FlowLink, FlowText
+from flows.reading.cache_break import parts_of
+from flows.reading.turn_digest import digest
+from flows.record import FlowRecord
+from flows.redaction.redactor import Redactor
+from flows.search.indexer import Indexer, waiting
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import FlowRows, RowBuilder
+from providers.auth.registry import SecretRegistry
+from providers.wire.core.jsonio import dumps
+from tests.flows.lineage.synthetic import SCRIPTS, untouched
+from tests.flows.lineage.test_linker import check
+
+pytestmark = pytest.mark.django_db
+
+
+def built(records: Sequence[FlowRecord], links: FreshFlows) -> list[FlowRows]:
+    builder = RowBuilder(Redactor(SecretRegistry()), plain_bodies=links.bodies)
+    return [builder.build(record) for record in records]
+
+
+def fresh(rows: Sequence[FlowRows]) -> list[FreshFlow]:
+    return [FreshFlow(each.flow, each.parts) for each in rows]
+
+
+def caught_up(bodies: PlainBodies | None = None) -> FreshFlows:
+    links = FreshFlows(bodies)
+    assert links.link_waiting(1) == 0
+    return links
+
+
+def test_links_made_in_memory_are_those_of_the_database() -> None:
+    agents = [script(script.__name__, session=script.__name__) for script in SCRIPTS]
+    sent = [pair for agent in agents for pair in agent.sent]
+    sent.sort(key=lambda pair: (pair[0].started_at, pair[0].id))
+    links = caught_up()
+    for start in range(0, len(sent), 7):
+        rows = built([pair[0] for pair in sent[start : start + 7]], links)
+        found = links.additions_of(fresh(reversed_pairs(rows)))
+        assert len(found) == len(rows)
+        assert all(each.text for each in found.values())
+        write_batch(rows, found)
+    assert not pending().exists()
+    assert not waiting().exists()
+    stored = FlowLink.objects.in_bulk()
+    assert check((each.id, stored[each.id], expected) for each, expected in sent) >= 9
+
+    texts = texts_of_all()
+    Flow.objects.update(indexed=None, searched=None)
+    linker, indexer = Linker(), Indexer()
+    while linker.link_pending() or indexer.index_pending(50):
+        pass
+    assert {pk: values(each) for pk, each in FlowLink.objects.in_bulk().items()} == {
+        pk: values(each) for pk, each in stored.items()
+    }
+    assert texts_of_all() == texts
+
+
+def reversed_pairs(rows: Sequence[FlowRows]) -> list[FlowRows]:
+    """Return rows as they may be written: not in the order in which their flows began."""
+    return list(reversed(rows))
+
+
+def texts_of_all() -> dict[str, tuple[str, bytes]]:
+    rows = FlowText.objects.values_list("pk", "base", "parts")
+    return {pk: (base, bytes(parts)) for pk, base, parts in rows}
+
+
+def values(link: FlowLink) -> dict[str, object]:
+    return {field.attname: getattr(link, field.attname) for field in FlowLink._meta.concrete_fields}
+
+
+def test_flows_wait_for_the_earlier_ones_of_the_database() -> None:
+    sent = [pair[0] for pair in untouched("s", 4).sent]
+    # One body alone has room: the flows' bodies are gone when their links are to be made.
+    links = caught_up(PlainBodies(max_bodies=1))
+    rows = built(sent[:2], links)
+    assert links.additions_of(fresh(rows)) == {}
+    write_batch(rows, {})
+    links.left()
+
+    # With its bodies in memory, the next one waits all the same.
+    links.bodies = PlainBodies()
+    rows = built(sent[2:], links)
+    assert links.additions_of(fresh(rows)) == {}
+    write_batch(rows, {})
+    assert pending().count() == len(sent)
+    assert links.link_waiting(100) == len(sent)
+    assert links.link_waiting(100) == 0
+    assert links.additions_of(fresh(rows)).keys() == {each.flow.pk for each in rows}
+    previous = dict(FlowLink.objects.values_list("pk", "previous"))
+    assert [previous[each.id] for each in sent] == ["", *(each.id for each in sent[:-1])]
+
+
+def test_the_prepared_row_of_a_linked_flow_stays_one_that_waits() -> None:
+    links = caught_up()
+    rows = built([pair[0] for pair in untouched("s", 1).sent], links)
+    write_batch(rows, links.additions_of(fresh(rows)))
+    # The database may lose it: then it is spooled, and its link is not.
+    assert {(each.flow.indexed, each.flow.searched) for each in rows} == {(None, None)}
+    assert all(each.flow.search_text for each in rows)
+    stored = Flow.objects.values_list("indexed", "searched", "search_text")
+    assert set(stored) == {(True, True, "")}
+
+
+def test_a_flow_whose_earlier_one_is_deleted_has_its_texts_later() -> None:
+    sent = [pair[0] for pair in untouched("s", 2).sent]
+    links = caught_up()
+    write_batch(first := built(sent[:1], links), links.additions_of(fresh(first)))
+    rows = built(sent[1:], links)
+    additions = links.additions_of(fresh(rows))
+    assert additions[sent[1].id].text
+    Flow.objects.filter(pk=sent[0].id).delete()
+    write_batch(rows, additions)
+    # Those that continue this one do not repeat it.
+    assert [each.pk for each in waiting()] == [sent[1].id]
+    assert links.index_waiting(50) == 1
+    assert FlowText.objects.get(pk=sent[1].id).base == ""
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text", "text": "é…", "cache_control": {"type": "ephemeral"}},
+        {"z": 1, "a": {"y": [1.5, None, True], "b": "x"}, "é": "", "\U0001f600": 0, "ￜ": 1},
+        {"text": "half of an emoji: \ud83d", "number": 2**70},
+    ],
+)
+def test_a_part_has_the_digest_of_its_value(block: dict[str, object]) -> None:
+    body = {"messages": [{"role": "user", "content": [block]}]}
+    (part,) = parts_of(body)
+    plain = {name: value for name, value in block.items() if name != "cache_control"}
+    assert part.value == [{"role": "user"}, plain]
+    assert (part.digest, part.size_bytes) == (digest(part.value), len(dumps(part.value)))
