@@ -34,7 +34,7 @@ from flows.lineage.stored_flow import ReadFlow, read_alone, stored_flow
 from flows.models import Flow, FlowLink, FlowParts
 from flows.reading.cache_break import Break, find_break, parts_of
 from flows.reading.decoded import format_of
-from flows.writer.upsert import new_row, upsert
+from flows.upsert import new_row, upsert
 from providers.prices.own_prices import OwnPrices
 
 BATCH_FLOWS: Final = 50

@@ -26,7 +26,7 @@ from flows.search.body_parts import IDS, Part
 from flows.search.flow_parts import parts_of_flow
 from flows.search.stored_parts import pack_parts
 from flows.sides import FlowSide
-from flows.writer.upsert import new_row, upsert
+from flows.upsert import new_row, upsert
 
 MAX_FLOW_CHARS: Final = 256 * 1024
 """Characters of one flow that are indexed: those that stand first."""

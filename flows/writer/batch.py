@@ -15,10 +15,10 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from flows.bodies.packed_body import PackedBody
 from flows.lineage.fresh_flows import Addition
 from flows.models import INTERRUPTED, BodyRef, Flow, FlowBody, FlowParts
+from flows.upsert import insert_values, new_row, upsert
 from flows.writer.retention import delete_refs, delete_unreferenced, lock_bodies
 from flows.writer.rollup import roll_up
 from flows.writer.row_builder import FlowRows
-from flows.writer.upsert import insert_values, new_row, upsert
 
 logger = logging.getLogger(__name__)
 _NO_ADDITIONS: Final[Mapping[str, Addition]] = MappingProxyType({})

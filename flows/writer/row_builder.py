@@ -28,10 +28,10 @@ from flows.sides import (
     read_traces,
 )
 from flows.telemetry.finished_flow import FinishedFlow, OnFinished
+from flows.upsert import new_row
 from flows.writer import flow_columns
 from flows.writer.metering import meter
 from flows.writer.response_facts import asked_model, event_count, failure_of
-from flows.writer.upsert import new_row
 from providers.prices.cost import OwnPrice
 
 _ROW_BYTES = 1024

@@ -20,8 +20,8 @@ from django.db import models
 from flows.bodies.packed_body import PackedBody
 from flows.models import Flow, WebSocketMessage
 from flows.sides import PartTexts
+from flows.upsert import new_row
 from flows.writer.row_builder import FlowRows
-from flows.writer.upsert import new_row
 
 _TIME, _DECIMAL = "time", "decimal"
 type _Bodies = dict[str, tuple[str, int, bytes, str | None]]

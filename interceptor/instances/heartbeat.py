@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from flows.writer.upsert import new_row, upsert
+from flows.upsert import new_row, upsert
 from interceptor.models import InterceptorStatus
 
 STALE_AFTER: Final = timedelta(minutes=5)
