@@ -45,11 +45,13 @@ class FastChunkedReader(BoundedChunkedReader):
     One event of a stream usually arrives as one chunk: h11 takes 8 µs for it.
     """
 
+    @property
+    def is_between_chunks(self) -> bool:
+        """True when the next byte begins a chunk."""
+        return not (self._bytes_in_chunk or self._bytes_to_discard or self._reading_trailer)
+
     def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
-        between_chunks = not (
-            self._bytes_in_chunk or self._bytes_to_discard or self._reading_trailer
-        )
-        if between_chunks:
+        if self.is_between_chunks:
             if not buf:
                 return None
             if data := _complete_chunk(buf):
@@ -81,6 +83,26 @@ def _complete_chunk(buf: ReceiveBuffer) -> bytes:
         return b""
     taken = buf.maybe_extract_at_most(end + 2)
     return bytes(taken[start:end]) if taken else b""
+
+
+def complete_chunks(data: bytes) -> list[bytes] | None:
+    """Return the contents of plain chunks, None if there is anything else.
+
+    b"5\\r\\nhello\\r\\n1\\r\\n!\\r\\n" → [b"hello", b"!"]; b"3\\r\\nab" → None
+    """
+    found: list[bytes] = []
+    position = 0
+    while position < len(data):
+        line = _PLAIN_CHUNK_LINE.match(data, position)
+        if line is None:
+            return None
+        start = line.end()
+        end = start + int(line[1], 16)
+        if data[end : end + 2] != b"\r\n":
+            return None
+        found.append(data[start:end])
+        position = end + 2
+    return found
 
 
 def _check_chunk_line(data: bytearray, start: int) -> None:

@@ -1,12 +1,14 @@
 """Connection handler without a task and a lock for each event.
 
 mitmproxy 12.2 starts a task for every hook, whose end waits for a lock until the loop's next turn.
-Three differences here:
+Four differences here:
 
 - An event that comes up while another one is handled waits in a queue.
 - A hook whose addons need not wait is called on the spot.
 - What is written to a connection meanwhile leaves together: the headers and the body of a message
   need one system call, not two.
+- What arrives is handled in the callback that received it. mitmproxy's task wakes up for it, which
+  takes a turn of the loop, a future and two copies of the bytes.
 
 The order is mitmproxy's own. An event's commands are carried out before the next event is handled.
 Events are handled in the order in which they came up, each in the context of the task (here: the
@@ -30,33 +32,13 @@ from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.utils import asyncio_utils
 
 from interceptor.mitm.addon_dispatch import CachedAddonManager, args_of
+from interceptor.mitm.direct_reads import LargeReads, delivered_at_once
 
-READ_BYTES = 512 * 1024
 MERGED_BYTES = 128 * 1024
 """Larger pieces are written one by one: copying them would cost more than a system call."""
 
 HALF_CLOSED_CHECK_S = 1.0
 """Between two looks at a client that has stopped sending."""
-
-
-class LargeReads(asyncio.StreamReader):
-    """A client's stream in chunks of up to `READ_BYTES`; mitmproxy asks for 64 KB.
-
-    Each chunk costs 60 µs, and agents send a megabyte with every turn.
-    """
-
-    def __init__(self, stream: asyncio.StreamReader) -> None:
-        self._stream = stream
-        # asyncio pauses reading at twice the limit. It offers no way to change that of a stream
-        # that exists; mitmproxy has made it.
-        vars(stream)["_limit"] = READ_BYTES
-
-    def __repr__(self) -> str:
-        return f"LargeReads({self._stream!r})"
-
-    async def read(self, n: int = -1) -> bytes:
-        """Return what has arrived, `READ_BYTES` at most; b"" at the end."""
-        return await self._stream.read(max(n, READ_BYTES))
 
 
 class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
@@ -75,6 +57,9 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
 
     async def server_event(self, event: events.Event) -> None:
         """Handle an event and all that come up meanwhile, or queue it while another is handled."""
+        self._take(event)
+
+    def _take(self, event: events.Event) -> None:
         if self._is_handling:
             self._waiting.append((event, copy_context()))
             return
@@ -88,6 +73,24 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
             self._is_handling = False
             self._send_all()
 
+    async def handle_connection(self, connection: Connection) -> None:
+        """Read from a connection until it ends."""
+        reader = self.transports[connection].reader
+        if not isinstance(reader, asyncio.StreamReader):
+            await super().handle_connection(connection)
+            return
+        context = copy_context()
+
+        def deliver(data: bytes) -> bool:
+            # mitmproxy's task waits until everything was written before it reads on.
+            if not self._has_written_all():
+                return False
+            context.run(self._take, events.DataReceived(connection, data))
+            return True
+
+        with delivered_at_once(reader, deliver):
+            await super().handle_connection(connection)
+
     def _handle(self, event: events.Event) -> None:
         self.timeout_watchdog.register_activity()
         try:
@@ -100,7 +103,11 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
             self.log("mitmproxy has crashed!", logging.ERROR, exc_info=True)
 
     def _carry_out(self, command: commands.Command) -> None:
-        if isinstance(command, commands.StartHook):
+        # The usual one, and the only one of an event of a stream.
+        if type(command) is commands.SendData:
+            if command.connection in self.transports:
+                self._unsent.setdefault(command.connection, []).append(command.data)
+        elif isinstance(command, commands.StartHook):
             self._start_hook(command)
         elif isinstance(command, commands.Log):
             self.log(command.message, command.level)
@@ -122,14 +129,21 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
         self.close_connection(command.connection, getattr(command, "half_close", False))
 
     def _send_all(self) -> None:
-        for connection in list(self._unsent):
-            self._send(connection)
+        if not self._unsent:
+            return
+        unsent, self._unsent = self._unsent, {}
+        for connection, pieces in unsent.items():
+            self._write(connection, pieces)
 
     def _send(self, connection: Connection) -> None:
-        pieces = self._unsent.pop(connection, None)
-        if not pieces or connection not in self.transports:
+        if pieces := self._unsent.pop(connection, None):
+            self._write(connection, pieces)
+
+    def _write(self, connection: Connection, pieces: list[bytes]) -> None:
+        transport = self.transports.get(connection)
+        if transport is None:
             return
-        writer = self.transports[connection].writer
+        writer = transport.writer
         if writer is None or writer.is_closing():
             return
         # asyncio refuses to write behind a half close. `&` of two flags is slow.
@@ -148,18 +162,20 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
 
         The usual case, after each chunk of a stream: the kernel has taken everything.
         """
+        if not self._has_written_all():
+            await super().drain_writers()  # type: ignore[no-untyped-call]
+
+    def _has_written_all(self) -> bool:
         for transport in self.transports.values():
             writer = transport.writer
             if writer is None:
                 continue
             # A datagram's writer shows no buffer; a closing one may have failed.
             if not isinstance(writer, asyncio.StreamWriter) or writer.is_closing():
-                break
+                return False
             if writer.transport.get_write_buffer_size():
-                break
-        else:
-            return
-        await super().drain_writers()  # type: ignore[no-untyped-call]
+                return False
+        return True
 
     def _open(self, command: commands.OpenConnection) -> None:
         task = self._task(

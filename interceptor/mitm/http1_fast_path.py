@@ -7,7 +7,7 @@ Headers, ends, errors and HTTP/2 take mitmproxy's own path.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from h11._readers import ContentLengthReader
@@ -18,6 +18,7 @@ from mitmproxy.proxy.layers.http._events import RequestData, ResponseData
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
 from interceptor.exchange.tee import StreamTee
+from interceptor.mitm.chunked_body import FastChunkedReader, complete_chunks
 from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
 
 Commands = Generator[commands.Command, Any, None]
@@ -41,6 +42,19 @@ class FastClient(LimitedClient):
     """The provider's side; writes a streamed response to the client at once."""
 
     fast_path: StreamFastPath | None = None
+
+    def handle_event(self, event: events.Event) -> Iterable[commands.Command]:  # type: ignore[override]
+        """Return the commands for an event; for usual data of a streamed body only the bytes."""
+        path = self.fast_path
+        if path is None or type(event) is not events.DataReceived or self.buf:
+            return super().handle_event(event)
+        if self._paused is not None or self.state != self.read_body or not path.is_open:
+            return super().handle_event(event)
+        pieces = complete_pieces(event.data, self.body_reader)
+        if pieces is None:
+            return super().handle_event(event)
+        sent = b"".join([path.framed(piece) for piece in pieces])
+        return (commands.SendData(self.context.client, sent),) if sent else ()
 
     def forward(self, data: bytes) -> Commands:
         """Give a chunk of the body to its stream, or to the client when the fast path is open."""
@@ -76,13 +90,33 @@ class StreamFastPath:
     def forward(self, data: bytes) -> bytes | None:
         """Return the bytes for the client's connection, b"" for none.
 
-        Returns None while a layer waits for something: the chunk would overtake what it holds.
+        Returns None while the path is closed.
         """
-        if not is_streaming(self._stream) or self._server._paused is not None:
-            return None
+        return self.framed(data) if self.is_open else None
+
+    @property
+    def is_open(self) -> bool:
+        """False while a layer waits for something: a chunk would overtake what it holds."""
+        return is_streaming(self._stream) and self._server._paused is None
+
+    def framed(self, data: bytes) -> bytes:
+        """Return the bytes for the client's connection, b"" for none."""
         data = self._tee(data) or b""
         # RFC 9112, 7.1: an empty chunk would end the body.
         return b"%x\r\n%s\r\n" % (len(data), data) if data and self._chunked else data
+
+
+def complete_pieces(data: bytes, reader: Any) -> list[bytes] | None:
+    """Return the pieces of a body in what arrived behind a piece of it.
+
+    Returns None for the reader's own work: a part of a chunk, a piece that may be the last one.
+    """
+    if type(reader) is FastChunkedReader:
+        return complete_chunks(data) if reader.is_between_chunks else None
+    if type(reader) is ContentLengthReader and 0 < len(data) < reader._remaining:
+        reader._remaining -= len(data)
+        return [data]
+    return None
 
 
 def is_streaming(stream: http.HttpStream) -> bool:

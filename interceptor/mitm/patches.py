@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from interceptor.mitm import chunked_body, error_page, listener, quick_messages
+from interceptor.mitm import chunked_body, error_page, layer_dispatch, listener, quick_messages
 from interceptor.mitm.addon_dispatch import CachedAddonManager
 from interceptor.mitm.connection_handler import FastConnectionHandler
 from interceptor.mitm.ending.websocket_end import RecordedWebsocket
@@ -70,6 +70,15 @@ PATCHES: Final = (
         "connection handler",
         "speed",
         {"mitmproxy.proxy.mode_servers.ProxyConnectionHandler": FastConnectionHandler},
+    ),
+    _patch(
+        "layer dispatch",
+        "speed",
+        {
+            "mitmproxy.proxy.layer.Layer.handle_event": layer_dispatch.handle_event,
+            "mitmproxy.proxy.layer.NextLayer.handle_event": layer_dispatch.pass_to_next_layer,
+            f"{_HTTP}.HttpLayer.event_to_child": layer_dispatch.event_to_child,
+        },
     ),
     _patch(
         "header look-ups",

@@ -19,6 +19,7 @@ from interceptor.mitm.chunked_body import (
     MAX_TRAILER_BYTES,
     BoundedChunkedReader,
     FastChunkedReader,
+    complete_chunks,
 )
 
 # A busy machine is no defect.
@@ -209,3 +210,28 @@ def test_a_chunk_that_is_there_as_a_whole_does_without_h11(monkeypatch: pytest.M
         b"0123456789",
     ]
     assert not buffer
+
+
+@unhurried
+@given(st.lists(st.binary(min_size=1, max_size=40)), st.booleans(), st.integers(0, 30))
+def test_complete_chunks_are_what_the_reader_reads(
+    pieces: list[bytes], ends: bool, missing: int
+) -> None:
+    data = framed(pieces) + (LAST if ends else b"")
+    data = data[: max(0, len(data) - missing)]
+    found = complete_chunks(data)
+    whole = read(FastChunkedReader(), [data])
+    if found is not None:
+        assert framed(found) == data
+        assert (b"".join(found), whole.ended, whole.refused) == (whole.body, False, False)
+    elif not ends and not missing:
+        raise AssertionError("complete chunks were not recognised")
+
+
+@unhurried
+@given(ALMOST)
+def test_what_is_no_plain_chunk_is_left_to_the_reader(data: bytes) -> None:
+    found = complete_chunks(data)
+    if found is not None:
+        whole = read(FastChunkedReader(), [data])
+        assert (b"".join(found), whole.ended, whole.refused) == (whole.body, False, False)

@@ -47,15 +47,13 @@ def configuration(upstream: Upstream, raw_upstream: RawUpstream) -> Snapshot:
 def taken_fast(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The pieces that took the fast path."""
     taken: list[bytes] = []
-    forward = StreamFastPath.forward
+    frame = StreamFastPath.framed
 
-    def note(self: StreamFastPath, data: bytes) -> bytes | None:
-        sent = forward(self, data)
-        if sent is not None:
-            taken.append(data)
-        return sent
+    def note(self: StreamFastPath, data: bytes) -> bytes:
+        taken.append(data)
+        return frame(self, data)
 
-    monkeypatch.setattr(StreamFastPath, "forward", note)
+    monkeypatch.setattr(StreamFastPath, "framed", note)
     return taken
 
 

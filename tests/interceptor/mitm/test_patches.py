@@ -100,6 +100,10 @@ SOURCES = {
     "mitmproxy.proxy.server.ConnectionHandler.server_event": "a2b42657ebe8bf6d",
     "mitmproxy.proxy.server.ConnectionHandler.hook_task": "9ac7970160526268",
     "mitmproxy.proxy.mode_servers.ProxyConnectionHandler.handle_hook": "9f8b52fd798203c9",
+    "mitmproxy.proxy.server.ConnectionHandler.handle_connection": "95c3f93e9824e527",
+    "mitmproxy.proxy.server.ConnectionHandler.drain_writers": "6b57434604561e3e",
+    "mitmproxy.proxy.layer.Layer.handle_event": "fd88b0fb09ceddbb",
+    "mitmproxy.proxy.layer.NextLayer.handle_event": "4e9724eb64588ac2",
     "mitmproxy.http.MessageData.__post_init__": "f65088e210cd9cc1",
     "mitmproxy.proxy.context.Context.fork": "cad9374a0689f10a",
     "mitmproxy.proxy.layers.http._http1.make_error_response": "03ce75ab62e8e78b",
@@ -196,7 +200,7 @@ def test_without_the_speed_patches_their_names_are_mitmproxys_own() -> None:
     kept = {path for patch in PATCHES if patch.why != "speed" for path in patch.replaces}
     after = replaced()
     untouched = [path for path in before if path not in kept and path != "filters"]
-    assert len(untouched) == 10
+    assert len(untouched) == 13
     assert all(after[path] is before[path] or after[path] == before[path] for path in untouched)
     assert all(after[path] is not before[path] for path in kept if path in before)
 
@@ -344,6 +348,27 @@ def test_hooks_are_awaited_as_ours_are() -> None:
 
 def test_asyncio_keeps_the_limit_of_a_stream_where_we_set_it() -> None:
     assert vars(asyncio.StreamReader(limit=7, loop=asyncio.new_event_loop()))["_limit"] == 7
+
+
+# interceptor/mitm/direct_reads.py
+
+
+def test_a_stream_takes_data_by_the_method_that_we_replace() -> None:
+    received = source_of(asyncio.StreamReaderProtocol.data_received)
+    assert "reader.feed_data(data)" in received
+    waits = source_of(asyncio.StreamReader._wait_for_data)  # type: ignore[attr-defined]
+    assert "self._waiter = self._loop.create_future()" in waits
+    reads = source_of(asyncio.StreamReader.read)
+    assert "if not self._buffer and not self._eof:" in reads, "a task waits for an empty buffer"
+
+
+# interceptor/mitm/layer_dispatch.py
+
+
+def test_a_layer_that_waits_is_known_by_two_attributes() -> None:
+    assert set(layer.Paused._fields) == {"command", "generator"}
+    assert "self._paused" in source_of(layer.Layer.handle_event)
+    assert "self._handle" in source_of(layer.NextLayer.handle_event)
 
 
 # interceptor/mitm/quick_messages.py
