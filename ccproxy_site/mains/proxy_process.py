@@ -48,6 +48,7 @@ from providers.auth.refresh_settings import limits_of, proxies_of
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
 from providers.base.errors import CcproxyError
+from providers.base.http_client import load_httpx
 from providers.base.keyring import keyring_at
 from providers.base.version import product_version
 
@@ -112,6 +113,8 @@ class ProxyProcess:
         await proxy.start()
         self._control.say(ready=True)
         facts = asyncio.create_task(self._tell_facts())
+        # The start did not wait for it. On the loop it would stop streams when it is needed.
+        await asyncio.to_thread(load_httpx)
         await self._stopping.wait()
         await proxy.stop(self._settings.shutdown_timeout_seconds)
         # A renewal that is cut off loses the login.

@@ -25,7 +25,7 @@ from providers.wire.perplexity.page_headers import call_headers
 
 MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 
-OpenClient = Callable[[ProviderConf, Mapping[str, str]], Awaitable[httpx.AsyncClient]]
+type OpenClient = Callable[[ProviderConf, Mapping[str, str]], Awaitable[httpx.AsyncClient]]
 
 
 class SiteFailed(RefuseRequest):

@@ -41,6 +41,7 @@ TERMINAL = [
     "curl_cffi",
     "glom",
     "httpcore",
+    "httpx",
     "markdown_it",
     "nh3",
     "pdb",

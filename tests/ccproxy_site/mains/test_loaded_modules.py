@@ -55,7 +55,7 @@ _NOWHERE = (
 )  # fmt: skip
 _RECORDER = (
     "channels.routing", "daphne", "django.contrib.admin", "django_filters", "drf_spectacular",
-    "markdown_it", "rest_framework", "twisted", "unfold", "whitenoise",
+    "httpx", "markdown_it", "rest_framework", "twisted", "unfold", "whitenoise",
 )  # fmt: skip
 _CONSOLE = (
     "_nvx_utf8validator", "flows.console.tabs", "flows.lineage.link_thread", "flows.writer.thread",
