@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mitmproxy.certs import CertStore
 from mitmproxy.options import CONF_BASENAME
@@ -70,13 +73,25 @@ def _problem(content: bytes) -> str:
     """Return why a key and its certificate cannot sign; empty when they can."""
     try:
         certificate = x509.load_pem_x509_certificate(content)
-        key = load_pem_private_key(content, password=None)
+        # Testing the primes takes 30 ms; a signature shows as much.
+        key = load_pem_private_key(content, password=None, unsafe_skip_rsa_key_validation=True)
         # Parsed only now: each may be damaged by itself.
         certified, end = certificate.public_key(), certificate.not_valid_after_utc
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return "is damaged"
     if key.public_key() != certified:
         return "has a key that belongs to another certificate"
+    if isinstance(key, RSAPrivateKey) and not _signs(key):
+        return "is damaged"
     if end < datetime.now(UTC):
         return f"expired on {end:%Y-%m-%d}"
     return ""
+
+
+def _signs(key: RSAPrivateKey) -> bool:
+    data, padding, digest = b"ccproxy", PKCS1v15(), SHA256()
+    try:
+        key.public_key().verify(key.sign(data, padding, digest), data, padding, digest)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
