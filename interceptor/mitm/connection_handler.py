@@ -32,7 +32,7 @@ from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.utils import asyncio_utils
 
 from interceptor.mitm.addon_dispatch import CachedAddonManager, args_of
-from interceptor.mitm.direct_reads import LargeReads, delivered_at_once
+from interceptor.mitm.events.direct_reads import LargeReads, delivered_at_once
 
 MERGED_BYTES = 128 * 1024
 """Larger pieces are written one by one: copying them would cost more than a system call."""

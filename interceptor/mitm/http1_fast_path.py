@@ -50,10 +50,10 @@ class FastClient(LimitedClient):
             return super().handle_event(event)
         if self._paused is not None or self.state != self.read_body or not path.is_open:
             return super().handle_event(event)
-        pieces = complete_pieces(event.data, self.body_reader)
-        if pieces is None:
+        parts = complete_parts(event.data, self.body_reader)
+        if parts is None:
             return super().handle_event(event)
-        sent = b"".join([path.framed(piece) for piece in pieces])
+        sent = b"".join([path.framed(part) for part in parts])
         return (commands.SendData(self.context.client, sent),) if sent else ()
 
     def forward(self, data: bytes) -> Commands:
@@ -106,10 +106,10 @@ class StreamFastPath:
         return b"%x\r\n%s\r\n" % (len(data), data) if data and self._chunked else data
 
 
-def complete_pieces(data: bytes, reader: Any) -> list[bytes] | None:
-    """Return the pieces of a body in what arrived behind a piece of it.
+def complete_parts(data: bytes, reader: Any) -> list[bytes] | None:
+    """Return the parts of a body in what arrived behind an earlier one.
 
-    Returns None for the reader's own work: a part of a chunk, a piece that may be the last one.
+    Returns None for the reader's own work: a part of a chunk, the last part.
     """
     if type(reader) is FastChunkedReader:
         return complete_chunks(data) if reader.is_between_chunks else None

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from interceptor.mitm import chunked_body, error_page, layer_dispatch, listener, quick_messages
+from interceptor.mitm import chunked_body, error_page, listener, quick_messages
 from interceptor.mitm.addon_dispatch import CachedAddonManager
 from interceptor.mitm.connection_handler import FastConnectionHandler
 from interceptor.mitm.ending.websocket_end import RecordedWebsocket
+from interceptor.mitm.events import layer_dispatch
 from interceptor.mitm.http1_fast_path import FastClient, FastServer
 from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
 from interceptor.mitm.http_stream import LimitedStream

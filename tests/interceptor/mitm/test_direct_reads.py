@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from interceptor.mitm.direct_reads import LargeReads, delivered_at_once
+from interceptor.mitm.events.direct_reads import LargeReads, delivered_at_once
 
 READ_BYTES = 65535
 

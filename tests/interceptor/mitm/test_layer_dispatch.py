@@ -13,7 +13,7 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer, NextLayer
 
-from interceptor.mitm import layer_dispatch
+from interceptor.mitm.events import layer_dispatch
 
 Handle = Callable[[Any, events.Event], Any]
 STOCK: tuple[Handle, Handle] = (Layer.handle_event, NextLayer.handle_event)

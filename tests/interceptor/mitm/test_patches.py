@@ -350,7 +350,7 @@ def test_asyncio_keeps_the_limit_of_a_stream_where_we_set_it() -> None:
     assert vars(asyncio.StreamReader(limit=7, loop=asyncio.new_event_loop()))["_limit"] == 7
 
 
-# interceptor/mitm/direct_reads.py
+# interceptor/mitm/events/direct_reads.py
 
 
 def test_a_stream_takes_data_by_the_method_that_we_replace() -> None:
@@ -362,7 +362,7 @@ def test_a_stream_takes_data_by_the_method_that_we_replace() -> None:
     assert "if not self._buffer and not self._eof:" in reads, "a task waits for an empty buffer"
 
 
-# interceptor/mitm/layer_dispatch.py
+# interceptor/mitm/events/layer_dispatch.py
 
 
 def test_a_layer_that_waits_is_known_by_two_attributes() -> None:
