@@ -277,10 +277,17 @@ def decode_annotation(item: JsonObject) -> Citation:
 def decode_call(item: JsonObject, path: str) -> ToolCall:
     """Decode a `function_call` or `custom_tool_call` item."""
     custom = item.get("type") == "custom_tool_call"
+    written = "input" if custom else "arguments"
+    call_id, name, text = item.get("call_id"), item.get("name"), item.get(written)
+    # Nearly every call has these three; the functions explain what is wrong with another one.
+    if type(call_id) is not str or type(name) is not str or type(text) is not str:
+        call_id = id_in(item, "call_id", path)
+        name = string_in(item, "name", path)
+        text = text_in(item, written, path)
     return ToolCall(
-        id_in(item, "call_id", path),
-        string_in(item, "name", path),
-        text_in(item, "input" if custom else "arguments", path),
+        call_id,
+        name,
+        text,
         namespace=maybe_string(item, "namespace"),
         custom=custom,
         item_id=maybe_string(item, "id"),
@@ -290,15 +297,18 @@ def decode_call(item: JsonObject, path: str) -> ToolCall:
 def _output(item: JsonObject, path: str) -> ToolResult:
     output = item.get("output")
     custom = item.get("type") == "custom_tool_call_output"
-    if isinstance(output, str):
-        return ToolResult(id_in(item, "call_id", path), [Text(output)], custom=custom)
+    call_id = item.get("call_id")
+    if type(call_id) is not str:
+        call_id = id_in(item, "call_id", path)
+    if type(output) is str:
+        return ToolResult(call_id, [Text(output)], custom=custom)
     content: list[Text | Media | Foreign] = []
     if output is not None:
         for index, part in enumerate(objects(output, f"{path}.output")):
             block = decode_part(part, f"{path}.output[{index}]")
             if isinstance(block, _INNER):
                 content.append(block)
-    return ToolResult(id_in(item, "call_id", path), content, custom=custom)
+    return ToolResult(call_id, content, custom=custom)
 
 
 def decode_reasoning(item: JsonObject, path: str) -> Thinking:

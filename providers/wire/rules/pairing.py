@@ -15,29 +15,18 @@ NO_RESULT = "No result was recorded for this call."
 
 def merged(turns: list[Turn]) -> list[Turn]:
     """Merge consecutive turns of one role (not system), in place."""
-    if not _has_neighbours(turns):
-        return turns
     result: list[Turn] = []
     last: Turn | None = None
+    before = "system"
     for turn in turns:
         role = turn.role
-        if last is not None and last.role == role != "system" and last.name == turn.name:
+        if last is not None and role == before != "system" and last.name == turn.name:
             last.blocks += turn.blocks
             last.extras = None
         else:
             result.append(turn)
-            last = turn
+            last, before = turn, role
     return result
-
-
-def _has_neighbours(turns: list[Turn]) -> bool:
-    """Return whether a turn has the role of the one before it, which few histories have."""
-    before = "system"
-    for turn in turns:
-        if turn.role == before != "system":
-            return True
-        before = turn.role
-    return False
 
 
 def paired(turns: list[Turn], losses: Losses) -> list[Turn]:

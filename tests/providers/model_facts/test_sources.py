@@ -27,6 +27,7 @@ OF_VENDORS = {
     "docs.x.ai",
     "docs.mistral.ai",
     "console.groq.com",
+    "docs.aws.amazon.com",
 }
 
 

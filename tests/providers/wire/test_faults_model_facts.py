@@ -31,6 +31,17 @@ def paths(losses: Any) -> list[str]:
 # Anthropic
 
 
+def test_amazon_refuses_to_switch_thinking_off_where_anthropic_takes_it() -> None:
+    asked = {"messages": [user()], "reasoning_effort": "none"}
+    host = "bedrock-runtime.eu-west-1.amazonaws.com"
+    body, losses = go(asked, C, A, "us.anthropic.claude-opus-4-7-v1:0", host=host)
+    assert "thinking" not in body
+    assert "output_config" not in body
+    assert "reasoning" not in paths(losses)
+    body, _ = go(asked, C, A, "claude-opus-4-7", host="api.anthropic.com")
+    assert body["thinking"] == {"type": "disabled"}
+
+
 @pytest.mark.parametrize(
     ("model", "thinking", "config"),
     [
