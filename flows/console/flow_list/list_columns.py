@@ -70,6 +70,8 @@ COLUMNS: Final = (
 )
 ALWAYS: Final = "request"
 """The column that leads to the flow; it cannot be left out."""
+HIDDEN_WHEN_NARROW: Final = {"bytes", "provider", "cost", "session", "tokens", "took"}
+"""Columns that the style sheet of the list hides in narrow windows, unless a person chose them."""
 NAMES: Final = tuple(column.name for column in COLUMNS)
 DEFAULTS: Final = tuple(column.name for column in COLUMNS if column.is_default)
 
@@ -99,6 +101,18 @@ class ListColumns:
     @property
     def shown(self) -> tuple[Column, ...]:
         return tuple(column for column in COLUMNS if column.name in self.names)
+
+    @property
+    def passing(self) -> tuple[Column, ...]:
+        """The columns that narrow windows hide."""
+        if self.is_chosen:
+            return ()
+        return tuple(column for column in self.shown if column.name in HIDDEN_WHEN_NARROW)
+
+    @property
+    def lasting_count(self) -> int:
+        """Number of the other columns; a heading over more would add some in a narrow window."""
+        return len(self.names) - len(self.passing)
 
     @property
     def choices(self) -> list[tuple[Column, bool]]:

@@ -9,9 +9,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from flows.console.flow_list.list_columns import HIDDEN_WHEN_NARROW
 from flows.models import Flow, FlowLink
 from flows.queries import selectors
 from flows.queries.list_order import ORDERS
+from tests.environment import ROOT
 from tests.flows.seed import IDS, add_flow
 
 pytestmark = pytest.mark.django_db
@@ -141,6 +143,19 @@ def test_rows_under_their_sessions(staff: Client) -> None:
     assert "By session" in staff.get("/flows/").content.decode()
     # A list with headings takes no rows by itself: it says how many there are.
     assert "data-live" not in html and "data-live" in staff.get("/flows/").content.decode()
+
+
+def test_a_heading_spans_the_columns_that_every_window_shows(staff: Client) -> None:
+    add_flow("a", 1, session_id="s1")
+    css = (ROOT / "flows/static/flows/list.css").read_text()
+    hidden = re.findall(
+        r"@container.*?:not\(\.picked\) (?:\.([a-z]+)|:is\(([^)]*)\)) \{ display", css
+    )
+    names = {name.strip(" .") for pair in hidden for name in ",".join(pair).split(",")} - {""}
+    assert names == HIDDEN_WHEN_NARROW
+    assert 'colspan="5"' in staff.get("/flows/?group=session").content.decode()
+    html = staff.get("/flows/?group=session&columns=model.cost").content.decode()
+    assert 'colspan="3"' in html
 
 
 def test_a_guessed_session_is_a_group(staff: Client) -> None:
