@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any, Final
 
-from interceptor.bedrock.invoke_body import fit_for_bedrock
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.refusal_table import Kind, kind_of_route
 from interceptor.exchange.refused import refuse_for
@@ -23,12 +22,12 @@ from interceptor.transform.candidate_chain import (
     may_go_elsewhere,
 )
 from interceptor.transform.capacity_policy import CapacityPolicy, capacity_models
+from interceptor.transform.cloud_claude import fit_for_cloud
 from interceptor.transform.dispatch import Decision, decide, decide_fallback, decide_own
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.history_marks import take_out_marks
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.translation import begin, edited, request_headers, unframing
-from interceptor.transform.vertex_claude import fit_for_vertex
 from providers.auth.resolve import Credential
 from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
 from providers.base.names import BEDROCK_CLAUDE, GOOGLE_GENERATE, WireFormatName
@@ -203,8 +202,7 @@ async def _apply(
         exchange.provider = decision.provider
         _set_address(state, exchange, decision)
         change = _change_body(state, exchange, decision)
-        fitted = fit_for_vertex(exchange.body, decision.provider, decision.path)
-        fitted = fitted or fit_for_bedrock(exchange.body, exchange.headers, decision.provider)
+        fitted = fit_for_cloud(exchange.body, exchange.headers, decision.provider, decision.path)
         if fitted is not None:
             change = (change or fitted)[0], fitted[1]
     except RefuseRequest as exc:

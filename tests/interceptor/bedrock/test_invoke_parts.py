@@ -7,13 +7,14 @@ from email.utils import formatdate
 import pytest
 
 from interceptor.bedrock.aws_signature import region_of
-from interceptor.bedrock.invoke_body import fit_for_bedrock
 from interceptor.bedrock.refusals import explained
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.headers import HeaderMap
+from interceptor.transform.cloud_claude import fit_for_cloud
 from providers.auth.aws.access_keys import AwsKeys
 from tests.interceptor.proxied import provider
 
+PATH = "/model/m/invoke"
 BEDROCK = provider("aws", 1, type="bedrock_anthropic")
 VERSION = b'"anthropic_version":"bedrock-2023-05-31"'
 
@@ -31,20 +32,20 @@ VERSION = b'"anthropic_version":"bedrock-2023-05-31"'
 )
 def test_model_and_stream_leave_the_body(before: bytes, after: bytes) -> None:
     body = Body(before)
-    fit_for_bedrock(body, HeaderMap(), BEDROCK)
+    fit_for_cloud(body, HeaderMap(), BEDROCK, PATH)
     assert body.data == after
 
 
 def test_betas_move_into_the_body() -> None:
     body, headers = Body(b'{"a":1}'), HeaderMap(((b"Anthropic-Beta", b"x-1, y-2"),))
-    fit_for_bedrock(body, headers, BEDROCK)
+    fit_for_cloud(body, headers, BEDROCK, PATH)
     assert body.json["anthropic_beta"] == ["x-1", "y-2"]
     assert not headers.fields
 
 
 def test_other_providers_get_what_the_client_sent() -> None:
     body = Body(b'{"model": "m"}')
-    assert fit_for_bedrock(body, HeaderMap(), provider("p", 1)) is None
+    assert fit_for_cloud(body, HeaderMap(), provider("p", 1), PATH) is None
     assert body.data == b'{"model": "m"}'
 
 
