@@ -107,6 +107,7 @@ def _forwarded(
 
 UNTRIED: Final = "not tried"
 """Version of a client that could not be installed where the table was made."""
+_FIRST: Final = "tried up to its first requests"
 _FILE: Final = "its base URL is in a settings file of yours, which ccproxy does not edit"
 CLIENTS: Final = (
     Client(
@@ -166,9 +167,23 @@ CLIENTS: Final = (
     _forwarded(
         "Amp",
         "amp",
-        "0.0.179",
-        "by HTTPS_PROXY: it talks to ampcode.com alone; tried up to its first request",
+        "0.0.1790142911",
+        f"by HTTPS_PROXY: it talks to ampcode.com alone; {_FIRST}",
         ("ampcode.com",),
+    ),
+    _forwarded(
+        "Droid",
+        "droid",
+        "0.215.0",
+        f"by HTTPS_PROXY: it asks factory.ai for its models; {_FIRST}",
+        ("*.factory.ai",),
+    ),
+    _forwarded(
+        "Auggie",
+        "auggie",
+        "0.36.0",
+        f"by HTTPS_PROXY: it talks to augmentcode.com alone; {_FIRST}",
+        ("*.augmentcode.com",),
     ),
     _forwarded("Cline", "cline", "3.0.65", f"by HTTPS_PROXY: {_FILE}"),
     _forwarded("Mistral Vibe", "vibe", "3.0.2", f"by HTTPS_PROXY: {_FILE}", ("api.mistral.ai",)),
@@ -226,6 +241,6 @@ def main(arguments: list[str]) -> int:
         command = "run" if client.vendors or client.forward else "jail"
         way = f"ccproxy {command} -- {client.program}"
         installed = "installed" if shutil.which(client.program) else "-"
-        row = f"{client.title:<16}{client.version:<10}{installed:<11}{way:<33}{client.note}"
+        row = f"{client.title:<16}{client.version:<15}{installed:<11}{way:<33}{client.note}"
         sys.stdout.write(f"{row}\n")
     return 0

@@ -70,7 +70,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     for name in ("my-key.txt", "openai-key.txt", "anthropic-key.txt"):
         (folder / name).write_text(f"{STORED}\n")
     (folder / "no-rules.yaml").write_text(NO_RULES)
-    with Upstream(authority.server_context(["http/1.1"])) as vendor:
+    with Upstream(authority.server_context(["http/1.1"]), calls_tools=False) as vendor:
         overrides = dict.fromkeys(HOSTS, f"127.0.0.1:{vendor.port}")
         interceptor = Interceptor(
             folder,

@@ -71,7 +71,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             for name, host in HOSTS.items()
         )
     )
-    with Upstream(authority.server_context(["http/1.1"])) as upstream:
+    with Upstream(authority.server_context(["http/1.1"]), calls_tools=False) as upstream:
         upstream.scripts["/v1/responses"] = lambda seen: _responses(upstream, seen)
         overrides = parse_overrides({}, dict.fromkeys(HOSTS.values(), f"127.0.0.1:{upstream.port}"))
         with running_proxy(

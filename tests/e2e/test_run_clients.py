@@ -65,7 +65,7 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("run-clients")
     authority = make_authority(folder, *HOSTS.values())
-    with Upstream(authority.server_context(["http/1.1"])) as vendor:
+    with Upstream(authority.server_context(["http/1.1"]), calls_tools=False) as vendor:
         vendor.scripts["/v1/responses"] = lambda seen: _responses(vendor, seen)
         vendor.scripts["/v1/chat/completions"] = lambda seen: _chat(vendor, seen)
         at = f"127.0.0.1:{vendor.port}"

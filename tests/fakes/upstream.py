@@ -101,12 +101,20 @@ def sse(*events: bytes, pause_s: float = 0.0, **more: Any) -> Script:
 class Upstream:
     """The server. Use it as a context manager."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, *, key: str | None = None) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        key: str | None = None,
+        calls_tools: bool = True,
+    ) -> None:
         self.requests: list[Seen] = []
         self.scripts: dict[str, Script | Chooser] = {}
         """Path without query to what is answered there."""
         self.key = key
         """The credential that must arrive, or None for any."""
+        self.calls_tools = calls_tools
+        """False for agents, whose sub-agents would ask for ever: each calls the first tool again."""
         self.port = 0
         self._tls = tls
         self._loop = asyncio.new_event_loop()
@@ -176,6 +184,8 @@ class Upstream:
         body = (
             gzip.decompress(seen.body) if headers.get("content-encoding") == "gzip" else seen.body
         )
+        if not self.calls_tools:
+            body = _without_tools(body)
         reply = answer(seen.method, seen.target, headers, body)
         framing = "chunked" if reply.is_stream else "length"
         return Script(
@@ -269,6 +279,15 @@ async def _send_body(seen: Seen, script: Script, writer: asyncio.StreamWriter) -
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
+
+
+def _without_tools(body: bytes) -> bytes:
+    """The request as a client without tools would send it; other bodies as they are."""
+    with contextlib.suppress(ValueError):
+        request = json.loads(body)
+        if isinstance(request, dict) and request.pop("tools", None):
+            return json.dumps(request).encode()
+    return body
 
 
 async def _echo(
