@@ -9,16 +9,19 @@ pointed anywhere are listed too: the jail captures them all the same.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 from jail.run.base_urls import ALL, ANTHROPIC, GOOGLE, OPENAI, Route, Vendor, kept_urls
 
 _OPENCODE: Final = "OPENCODE_CONFIG_CONTENT"
+# The file may have comments, so it is not read as JSON.
+_API_KEY_SELECTED: Final = re.compile(r'"selected(Auth)?Type"\s*:\s*"gemini-api-key"')
 HELP: Final = """\
 usage: ccproxy clients
 
@@ -29,6 +32,11 @@ List the clients that ccproxy run knows, which are installed here, and how each 
 def _nothing(route: Route, environ: Mapping[str, str]) -> list[str]:
     del route, environ
     return []
+
+
+def _never(environ: Mapping[str, str]) -> bool:
+    del environ
+    return False
 
 
 def _no_variables(route: Route, environ: Mapping[str, str]) -> dict[str, str]:
@@ -53,6 +61,19 @@ def _opencode_variables(route: Route, environ: Mapping[str, str]) -> dict[str, s
             url = route.base_url(vendor, environ) + end
             providers[vendor.provider] = {"options": {"baseURL": url}}
     return {_OPENCODE: json.dumps({"provider": providers})}
+
+
+def _gemini_wants_forward(environ: Mapping[str, str]) -> bool:
+    """Return True unless the user's settings select an API key.
+
+    Without that, a base URL makes Gemini CLI refuse to start: it takes it for a gateway's.
+    """
+    home = environ.get("GEMINI_CLI_HOME") or environ.get("HOME") or str(Path.home())
+    try:
+        text = Path(home, ".gemini", "settings.json").read_text(errors="replace")
+    except OSError:
+        return True
+    return _API_KEY_SELECTED.search(text) is None
 
 
 def _goose_variables(route: Route, environ: Mapping[str, str]) -> dict[str, str]:
@@ -82,6 +103,8 @@ class Client:
     """Variables of the user by which it leaves the vendor's own host, and so the proxy."""
     forward: bool = False
     """It has no base URL, but reads the variables of the forward proxy."""
+    wants_forward: Callable[[Mapping[str, str]], bool] = _never
+    """Its base URL does not work with this user's settings."""
     hosts: tuple[str, ...] = ()
     """Hosts of its own service, which the forward proxy reads."""
     sentinels: tuple[Vendor, ...] = ()
@@ -92,7 +115,11 @@ class Client:
         if not self.vendors:
             return f"{self.title} cannot be pointed at the proxy: {self.note}"
         used = next((name for name in self.elsewhere if environ.get(name)), "")
-        return f"{used} sends {self.title} to another host" if used else ""
+        if used:
+            return f"{used} sends {self.title} to another host"
+        if self.wants_forward(environ):
+            return f"{self.title} refuses a base URL until its settings select an API key"
+        return ""
 
 
 def _jailed(title: str, program: str, version: str, note: str) -> Client:
@@ -130,9 +157,11 @@ CLIENTS: Final = (
         "Gemini CLI",
         "gemini",
         (GOOGLE,),
-        "with an API key; a Google login talks to Code Assist, which the jail shows",
+        "by HTTPS_PROXY, or a base URL where its settings select an API key",
         "0.61.0",
-        elsewhere=("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"),
+        elsewhere=("GOOGLE_GENAI_USE_VERTEXAI",),
+        wants_forward=_gemini_wants_forward,
+        hosts=("cloudcode-pa.googleapis.com",),
     ),
     Client(
         "opencode",

@@ -27,7 +27,7 @@ class RunPlan:
 def plan_for(command: Sequence[str], route: Route, environ: Mapping[str, str]) -> RunPlan:
     """Return the plan of a command. An unknown program is taken for one with the vendors' SDKs."""
     client = client_of(command[0])
-    if client is not None and client.forward and not _is_by_sentinels(client, route, environ):
+    if client is not None and _is_by_forward(client, route, environ):
         return forward_plan_for(command, environ)
     variables = proxy_variables(route, environ, client.vendors if client else ALL)
     if client is not None and not client.vendors:
@@ -56,6 +56,17 @@ def _own_hosts(environ: Mapping[str, str]) -> list[str]:
     urls = [environ.get(name, "") for vendor in ALL for name, _ in vendor.urls]
     found = [urlsplit(url).hostname for url in urls if url.startswith("https://")]
     return [host for host in dict.fromkeys(found) if host]
+
+
+def _is_by_forward(client: Client, route: Route, environ: Mapping[str, str]) -> bool:
+    """Return whether a client has no base URL, or none that works here.
+
+    Rules and stored keys need a base URL, so they are refused no client that reads one.
+    """
+    if client.forward:
+        return not _is_by_sentinels(client, route, environ)
+    leaves = any(environ.get(name) for name in client.elsewhere)
+    return route.own_credentials and not leaves and client.wants_forward(environ)
 
 
 def _is_by_sentinels(client: Client, route: Route, environ: Mapping[str, str]) -> bool:

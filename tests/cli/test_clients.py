@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,18 @@ ROUTE = Route("http://127.0.0.1:4000", "x-1")
 TO = "http://127.0.0.1:4000/run/x-1/to"
 
 
+@pytest.fixture
+def gemini_home(tmp_path: Path) -> Path:
+    """A home whose Gemini CLI uses an API key."""
+    (tmp_path / ".gemini").mkdir()
+    text = '// mine\n{"security": {"auth": {"selectedType": "gemini-api-key"}}}'
+    (tmp_path / ".gemini" / "settings.json").write_text(text)
+    return tmp_path
+
+
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.program)
-def test_every_client_is_pointed_at_the_proxy_or_named(client: Client) -> None:
-    plan = plan_for([f"/opt/{client.program}", "a"], ROUTE, {})
+def test_every_client_is_pointed_at_the_proxy_or_named(client: Client, gemini_home: Path) -> None:
+    plan = plan_for([f"/opt/{client.program}", "a"], ROUTE, {"HOME": str(gemini_home)})
     assert client_of(plan.command[0]) is client
     assert (plan.command[0], plan.command[-1]) == (f"/opt/{client.program}", "a")
     if client.vendors:
@@ -48,6 +58,21 @@ def test_opencode_gets_a_configuration_in_a_variable() -> None:
     mine = plan_for(["opencode"], ROUTE, {"OPENCODE_CONFIG_CONTENT": "{}"})
     assert "OPENCODE_CONFIG_CONTENT" not in mine.variables
     assert mine.doubt.startswith("OPENCODE_CONFIG_CONTENT sends opencode to another host")
+
+
+def test_gemini_cli_gets_a_base_url_only_where_it_takes_one(gemini_home: Path) -> None:
+    fresh = {"HOME": str(gemini_home / "fresh"), "GEMINI_API_KEY": "AIza-own"}
+    plan = plan_for(["gemini", "-p", "hi"], ROUTE, fresh)
+    assert plan.by_forward and plan.variables == {}
+    assert plan.hosts == ("cloudcode-pa.googleapis.com",)
+    # The forward proxy replaces a sentinel key too.
+    assert plan_for(["gemini"], ROUTE, fresh | {"GEMINI_API_KEY": "sk-ccproxy-google"}).by_forward
+    selected = plan_for(["gemini"], ROUTE, fresh | {"HOME": str(gemini_home)})
+    assert selected.variables["GOOGLE_GEMINI_BASE_URL"] == f"{TO}/google"
+    # Rules need a base URL.
+    stored = plan_for(["gemini"], Route(ROUTE.proxy_url, own_credentials=False), fresh)
+    assert "GOOGLE_GEMINI_BASE_URL" in stored.variables
+    assert stored.doubt.startswith("Gemini CLI refuses a base URL until its settings select")
 
 
 def test_goose_gets_hosts_of_its_own() -> None:

@@ -103,7 +103,7 @@ CASES = {
         "GEMINI_API_KEY",
         ("-p", PROMPT, "-m", "gemini-2.5-flash", "--approval-mode", "yolo"),
         {"GEMINI_CLI_TRUST_WORKSPACE": "true"},
-        {".gemini/settings.json": _settings("gemini-api-key")},
+        {".gemini/settings.json": {"privacy": _QUIET}},
     ),
     "opencode": Case(
         "anthropic",

@@ -46,7 +46,10 @@ def _codex() -> tuple[str, dict[str, str], object]:
 
 
 def _gemini() -> tuple[str, dict[str, str], object]:
-    base = os.environ["GOOGLE_GEMINI_BASE_URL"]
+    # The real one refuses a base URL here: no settings of the user's select an API key.
+    if os.environ.get("GOOGLE_GEMINI_BASE_URL"):
+        sys.exit("Invalid auth method selected.")
+    base = "https://generativelanguage.googleapis.com"
     url = base + "/v1beta/models/gemini-2.5-flash:generateContent"
     body = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
     return url, {"x-goog-api-key": os.environ["GEMINI_API_KEY"]}, body
