@@ -35,7 +35,10 @@ def running(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with run(Interceptor(folder, config_for(upstream, folder))) as interceptor:
         # A flow that the list then shows.
         httpx.get(f"{interceptor.url}/v1/models?wanted=1", trust_env=False)
-        token = (interceptor.config_dir / "mcp_token").read_text()
+        file = interceptor.config_dir / "mcp_token"
+        # The console makes it, which starts behind the proxy.
+        wait_until(file.exists, "the MCP server has its token")
+        token = file.read_text()
         url = f"http://127.0.0.1:{interceptor.mcp_port}/mcp"
 
         def listed() -> Any:
