@@ -42,7 +42,11 @@ def running(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         url = f"http://127.0.0.1:{interceptor.mcp_port}/mcp"
 
         def listed() -> Any:
-            return asyncio.run(call(url, token, TOOL))["flows"]
+            try:
+                return asyncio.run(call(url, token, TOOL))["flows"]
+            except ExceptionGroup:
+                # On a busy machine the first call takes longer than the client waits.
+                return None
 
         # The server's first call loads it, for which the programs would not wait.
         wait_until(listed, "the flow is listed")
