@@ -125,7 +125,10 @@ class FlowFilter(django_filters.FilterSet):
         found = matching(flows, text, limit, among, self.time_s)
         if not found.reached:
             return found.flows
-        last = Flow.objects.get(pk=found.reached)
+        last = Flow.objects.filter(pk=found.reached).first()
+        if last is None:
+            # It was deleted meanwhile, so the next search reaches another one.
+            return self.filter_queryset(queryset)
         self.reached = cursor_at(last, order)
         # Flows that wait for the index come when the list has reached them.
         behind = in_order(found.flows, order, self.reached).values("pk").order_by()
