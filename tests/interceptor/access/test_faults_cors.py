@@ -17,7 +17,7 @@ from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 ORIGIN = "app://obsidian.md"
 EVIL = "https://evil.test"
 PATH = "/v1/messages"
-BODY = b'{"model": "m", "max_tokens": 1, "messages": []}'
+BODY = b'{"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}'
 KEY = {"x-api-key": "sk-ccproxy-up", "anthropic-version": "2023-06-01"}
 ASKS = {"access-control-request-method": "POST"}
 

@@ -28,7 +28,7 @@ from tests.interceptor.proxied import KEY, Running, provider, running_proxy, sna
 from tests.patience import PATIENCE_S
 
 HOST = "llm.corp.test"
-BODY = b'{"model": "m", "messages": []}'
+BODY = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
 KEYED = {"authorization": "Bearer sk-ccproxy-corp"}
 PASSWORD = "p@ss:w/rd-0123"  # a test's own
 CREDENTIALS = "me:p%40ss%3Aw%2Frd-0123"
@@ -252,10 +252,16 @@ def test_a_real_proxy_lets_in_whoever_shows_the_password(
 
 
 CLIENTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "/v1/messages": ("anthropic", {"model": "m", "max_tokens": 1, "messages": []}),
-    "/v1/chat/completions": ("openai", {"model": "m", "messages": []}),
+    "/v1/messages": (
+        "anthropic",
+        {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]},
+    ),
+    "/v1/chat/completions": (
+        "openai",
+        {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+    ),
     "/v1/responses": ("openai_responses", {"model": "m", "input": "hi"}),
-    "/v1beta/models/m:generateContent": ("google", {"contents": []}),
+    "/v1beta/models/m:generateContent": ("google", {"contents": [{"parts": [{"text": "hi"}]}]}),
 }
 PATHS = {
     "anthropic": "/v1/messages",

@@ -266,7 +266,7 @@ def test_rest(api: APIClient):
     found = api.post("/api/explain/", {"flow": IDS["anthropic"]}, format="json").json()
     assert (found["provider"], found["action"]) == ("anthropic", "redirect")
     headers = {"x-api-key": "sk-ccproxy-anthropic"}
-    body = {"model": "m", "messages": []}
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     found = api.post(
         "/api/explain/", {"url": "/v1/messages", "headers": headers, "body": body}, format="json"
     ).json()
@@ -407,7 +407,9 @@ def candidates(model: str = "claude-haiku-4-5") -> list[tuple[str, str]]:
 
 def io_of(method: str, model: str) -> str:
     """A pasted request for a model."""
-    body = json.dumps({"model": model, "max_tokens": 5, "messages": []})
+    body = json.dumps(
+        {"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+    )
     return f"{method} /v1/messages\nx-api-key: sk-ccproxy-anthropic\n\n{body}"
 
 

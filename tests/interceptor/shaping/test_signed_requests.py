@@ -22,8 +22,7 @@ from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.hook import Stage, hook
 from interceptor.shaping.billing_signer import signed_bytes
-from providers.wire.core.framed_json import MIN_BYTES
-from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps
 from shapes.replay.billing_line import BillingConstants
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
@@ -99,26 +98,6 @@ def test_the_provider_accepts_the_digests_of_what_it_received(proxy, text):
     record = proxy.sink.of(response)
     [step] = [step for step in record.hooks if step.hook == "billing_line"]
     assert (step.outcome, step.changed, record.shape_problem) == ("ran", ("body",), "")
-
-
-def test_a_long_session_keeps_the_bytes_of_its_conversation(upstream):
-    # Escapes that we would not write show whose bytes left.
-    first = rb'{"role":"user","content":"caf\u00e9 %s"}' % (b"x" * MIN_BYTES)
-    more = b',{"role":"assistant","content":"a"},{"role":"user","content":"b\\/c"}'
-    conversations = [b"[%s]" % first, b"[%s%s]" % (first, more)]
-    with running_proxy(shaped_snapshot(upstream, with_constants(shape_row()))) as proxy:
-        for conversation in conversations:
-            response = httpx.post(
-                proxy.url + "/v1/messages",
-                content=b'{"model":"demo","max_tokens":9,"messages":%s}' % conversation,
-                headers={"x-api-key": KEY, "content-type": "application/json"},
-                timeout=PATIENCE_S,
-            )
-            # The provider has computed the digests.
-            assert response.status_code == 200, response.text
-            assert proxy.sink.of(response).shape_problem == ""
-            assert upstream.last.json["messages"] == loads(conversation)
-    assert conversations[1] in upstream.last.body
 
 
 def test_a_change_before_the_signature_is_signed(proxy, upstream):

@@ -67,7 +67,9 @@ def world(ruled: tuple[World, Path]) -> World:
 
 
 def body(model: str) -> bytes:
-    return json.dumps({"model": model, "max_tokens": 1, "messages": []}).encode()
+    return json.dumps(
+        {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
+    ).encode()
 
 
 def test_a_rule_moves_a_sentinels_request(world: World) -> None:
