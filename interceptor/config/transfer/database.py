@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 
 from interceptor.config.transfer.database_state import (
     DatabaseState,
     close_to_others,
+    database_name,
     is_filled,
     told_in_one_sentence,
 )
@@ -40,6 +42,7 @@ def ensure_database(*, check_columns: bool = False) -> DatabaseState:
     directory = Path(settings.CONFIG_DIR)
     with told_in_one_sentence(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _open_new(directory)
         has_tables = has_all_migrations(settings.CCPROXY_MIGRATED_APPS, read)
         has_tables = has_tables and not (check_columns and misfit())
         if has_tables and is_filled():
@@ -50,6 +53,20 @@ def ensure_database(*, check_columns: bool = False) -> DatabaseState:
         if check_columns:
             refuse_misfit()
         return state
+
+
+def _open_new(directory: Path) -> None:
+    """Connect to a SQLite file that is not there yet, one process after the other.
+
+    The first connection changes its journal's mode. SQLite does not wait with that for another
+    process, but says "database is locked" at once.
+    """
+    if connection.vendor != "sqlite":
+        return
+    file = Path(database_name())
+    if not file.exists() or not file.stat().st_size:
+        with FileLock(directory / "database.lock"):
+            connection.ensure_connection()
 
 
 def _migrated() -> DatabaseState:
