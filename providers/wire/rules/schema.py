@@ -26,6 +26,7 @@ _SINGLE: Final = (
     "contains",
     "propertyNames",
 )
+_NESTED: Final = frozenset((*_MAPS, *_LISTS, *_SINGLE))
 _EMPTY: Final[JsonObject] = {"type": "object", "properties": {}}
 _MAX_DEPTH: Final = 100
 
@@ -101,6 +102,9 @@ def walk(schema: Any, edit: Edit, path: str = "", depth: int = 0) -> Any:
         return schema
     changed: JsonObject = {}
     for key, value in schema.items():
+        # Most keywords, such as `type` and `description`, hold no schema.
+        if key not in _NESTED:
+            continue
         new = _walk_keyword(key, value, edit, path, depth + 1)
         # Nearly all schemas need no change; they are not copied.
         if new is not value:
