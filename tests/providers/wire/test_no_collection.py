@@ -13,6 +13,12 @@ from providers.wire.translate import translate_request
 from .asking import A, C, user
 
 
+@pytest.fixture(autouse=True)
+def collecting() -> None:
+    """Begin with the collector on: a test before may have left it off in this process."""
+    gc.enable()
+
+
 def test_the_collector_goes_on_after_a_translation() -> None:
     translate_request({"max_tokens": 9, "messages": [user()]}, A, C, model="m")
     assert gc.isenabled()
