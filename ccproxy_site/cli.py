@@ -5,7 +5,6 @@ Every error is one line, in the same form.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -20,6 +19,7 @@ from ccproxy_site.supervise.become import become_supervisor
 from ccproxy_site.terminal.command_hints import complete_hints
 from interceptor.config.files.directory import CONFIG_FILE_NAME, config_dir
 from providers.base.errors import CcproxyError, ConfigError
+from providers.wire.core.no_collection import without_collection
 
 if TYPE_CHECKING:
     from django.core.management import BaseCommand
@@ -307,10 +307,9 @@ def _with_django(
 
     configure_logging(None, "DEBUG" if verbose else "WARNING", to_stderr=True)
     # Nothing that is made while importing is garbage; looking for it takes a tenth of the time.
-    gc.disable()
-    django.setup()
-    command = _load(name)
-    gc.enable()
+    with without_collection():
+        django.setup()
+        command = _load(name)
     if verbose and not any(word in ("-v", "--verbosity") for word in arguments):
         arguments = [*arguments, "--verbosity", "2"]
     if product is not None:

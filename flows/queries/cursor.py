@@ -75,13 +75,3 @@ def newer_than[Row](flows: QuerySet[Flow, Row], cursor: Cursor) -> QuerySet[Flow
     started_after = Q(started_at__gt=cursor.started_at)
     larger_id = Q(id__gt=cursor.flow_id)
     return flows.filter(started_at__gte=cursor.started_at).filter(started_after | larger_id)
-
-
-def page_after(flows: QuerySet[Flow], cursor: Cursor | None, rows: int) -> FlowPage:
-    """Return one page of a queryset that is sorted newest first. One query."""
-    # One row more than is shown tells if there is another page, without a count.
-    found = list(older_than(flows, cursor)[: rows + 1])
-    shown = found[:rows]
-    if len(found) <= rows:
-        return FlowPage(shown, "")
-    return FlowPage(shown, make_cursor(shown[-1]))

@@ -23,8 +23,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce, StrIndex
 
 from flows.bytes.database_text import database_json
-from flows.models import FAILED as FAILED
-from flows.models import Flow
+from flows.models import FAILED, Flow
 from flows.queries.header_filter import by_header
 from flows.queries.list_order import NEWEST_FIRST, cursor_at, in_order, parse_order
 from flows.record import CAPTURED, LOOKUP

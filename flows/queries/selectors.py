@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from flows.bodies.store import load_bodies as load_bodies
 from flows.models import Flow, FlowLink, FlowParts, WebSocketMessage
-from flows.queries.cursor import Cursor, FlowPage, newer_than, older_than, page_after, parse_cursor
+from flows.queries.cursor import Cursor, newer_than, older_than
 from flows.record import AttemptRecord
 from flows.sides import FlowSide, HookTrace
 
@@ -131,11 +131,6 @@ def rows(queryset: QuerySet[Flow] | None = None) -> QuerySet[Flow]:
     base = Flow.objects.all() if queryset is None else queryset
     fields = (*_ROW_FIELDS, *_LINK_FIELDS)
     return base.select_related("link").only(*fields).order_by("-started_at", "-id")
-
-
-def flow_page(queryset: QuerySet[Flow], cursor: str = "") -> FlowPage:
-    """Return a page of the list; text that is not a cursor means the first page."""
-    return page_after(rows(queryset), parse_cursor(cursor), PAGE_ROWS)
 
 
 def facets() -> Facets:

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
-from flows.models import Flow, FlowLink
-from flows.queries.filters import FAILED
+from flows.models import FAILED, Flow, FlowLink
 
 MAX_ROWS: Final = 500
 CHART_WIDTH: Final = 1000.0

@@ -12,9 +12,8 @@ from django.db.models import Count, F, Max, Min, Q, Window
 from django.db.models.functions import RowNumber
 
 from flows.display.session_names import Opening, client_name, title_of
-from flows.models import Flow
+from flows.models import FAILED, Flow
 from flows.queries.cursor import make_position, parse_cursor
-from flows.queries.filters import FAILED
 from flows.queries.sessions import cache_share, sums_of_tokens
 
 PAGE_SESSIONS: Final = 40

@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import uuid4
 
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.hook import Stage, hook
@@ -35,7 +36,7 @@ def regenerate(ex: Exchange) -> None:
         if name not in ex.headers:
             continue
         own = incoming.headers.get(name) if incoming else None
-        ex.headers.set(name, own or _fresh_uuid())
+        ex.headers.set(name, own or str(uuid4()))
 
 
 def _renew_session(body: dict[str, Any], incoming: Exchange | None) -> None:
@@ -50,17 +51,9 @@ def _renew_session(body: dict[str, Any], incoming: Exchange | None) -> None:
         return
     if not isinstance(parts, dict) or not {"device_id", "account_uuid"} & parts.keys():
         return
-    parts["session_id"] = _fresh_uuid()
+    parts["session_id"] = str(uuid4())
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     body["metadata"] = {**body["metadata"], "user_id": text}
-
-
-def _fresh_uuid() -> str:
-    """Return a random UUID (RFC 9562, 5.4), at half the cost of the standard library's object."""
-    text = secrets.token_hex(16)
-    # The two highest bits of octet 8 are the variant, 10; digit 12 is the version, 4.
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def _user_id(body: object) -> str | None:

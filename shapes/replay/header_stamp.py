@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from shapes.replay.content_injection import Origin
-from shapes.replay.sensitive_headers import INTERNAL_PREFIX
+from shapes.replay.sensitive_headers import is_internal
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -94,7 +94,7 @@ def _values(
     edits: Mapping[str, tuple[str, ...]],
 ) -> tuple[tuple[bytes, ...], Origin]:
     """Return the values of one header and their origin; no values leave it out."""
-    if key in ALWAYS_KEPT or key.startswith(INTERNAL_PREFIX):
+    if key in ALWAYS_KEPT or is_internal(key):
         return theirs, "client"
     # A flag of the client's stays: one of its content fields may need it.
     if key in LISTS and ours:

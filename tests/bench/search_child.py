@@ -34,7 +34,8 @@ from ccproxy_site.process.database import ensure_database
 from flows.lineage.linker import Linker
 from flows.models import Flow, FlowBody, FlowLink, FlowParts, FlowText, SearchShelf
 from flows.queries.filters import PagedFlowFilter
-from flows.queries.selectors import flow_page
+from flows.queries.list_order import NEWEST_FIRST, ordered_page
+from flows.queries.selectors import PAGE_ROWS, rows
 from flows.record import SideRecord
 from flows.redaction.redactor import Redactor
 from flows.search.indexer import Indexer
@@ -228,7 +229,7 @@ def _search() -> None:
         def ask(words: str = text) -> None:
             nonlocal hits
             filters = PagedFlowFilter({"q": words}, queryset=Flow.objects.all())
-            page = flow_page(filters.qs)
+            page = ordered_page(rows(filters.qs), NEWEST_FIRST, "", PAGE_ROWS)
             page_hits(words, page.flows)
             hits = len(page.flows)
 

@@ -12,6 +12,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+CLIENT_TIMEOUT_S = 480
+HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
+"""Header of a provider's key where it is not `authorization`."""
 HOSTS = {
     "anthropic": "api.anthropic.com",
     "openai": "api.openai.com",
@@ -191,3 +196,11 @@ def write_files(home: Path, case: Case, key: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else json.dumps(content)
         path.write_text(text.replace("KEY", key))
+
+
+MARKS = [
+    pytest.mark.real_clients,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not folders(), reason="CCPROXY_TEST_REAL_CLIENTS names no folder"),
+]
+"""Marks of the tests with real clients."""

@@ -22,9 +22,11 @@ from jail.run.client_table import client_of
 from jail.run.forward_variables import forward_variables
 from tests.e2e.client_cases import (
     CASES,
+    CLIENT_TIMEOUT_S,
+    HEADERS,
     HOSTS,
+    MARKS,
     OWN,
-    folders,
     program_of,
     search_path,
     sentinel,
@@ -42,14 +44,7 @@ from tests.interceptor.proxied import (
     snapshot,
 )
 
-CLIENT_TIMEOUT_S = 480
-HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
-
-pytestmark = [
-    pytest.mark.real_clients,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not folders(), reason="CCPROXY_TEST_REAL_CLIENTS names no folder"),
-]
+pytestmark = MARKS
 
 
 @dataclass

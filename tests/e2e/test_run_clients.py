@@ -25,11 +25,13 @@ from jail.run.client_table import client_of
 from tests.calls import CCPROXY
 from tests.e2e.client_cases import (
     CASES,
+    CLIENT_TIMEOUT_S,
+    HEADERS,
     HOSTS,
+    MARKS,
     OWN,
     STORED,
     Case,
-    folders,
     program_of,
     search_path,
     sentinel,
@@ -39,17 +41,11 @@ from tests.e2e.process import Interceptor
 from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import Script, Seen, Upstream
 
-CLIENT_TIMEOUT_S = 480
 RUN = re.compile(r"/flows/\?run=([\w-]+)$")
 SUMMARY = re.compile(r"ccproxy: \d+ requests?, [\d.]+( k)? tokens in, \d+ out.*; see: http://")
 TYPES = {"anthropic": "anthropic", "google": "google"}
-HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
 
-pytestmark = [
-    pytest.mark.real_clients,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not folders(), reason="CCPROXY_TEST_REAL_CLIENTS names no folder"),
-]
+pytestmark = MARKS
 
 
 @dataclass

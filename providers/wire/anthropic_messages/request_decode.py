@@ -30,7 +30,6 @@ from providers.wire.core.shape import (
     a_string,
     an_object,
     id_in,
-    located,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -39,6 +38,7 @@ from providers.wire.core.shape import (
     object_in,
     objects,
     plain_text,
+    read_each,
     string_in,
     strings,
     without,
@@ -88,7 +88,7 @@ def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) 
         ANTHROPIC_MESSAGES,
         model=model or maybe_string(body, "model"),
         system=_system(body.get("system")),
-        turns=_turns(objects(body.get("messages"), "messages")),
+        turns=read_each(objects(body.get("messages"), "messages"), "messages", _turn),
         tools=decode_tools(body),
         sampling=_sampling(body),
         stream=bool(maybe_bool(body, "stream")) if stream is None else stream,
@@ -124,16 +124,6 @@ def _sampling(body: JsonObject) -> Sampling:
         top_k=maybe_number(body, "top_k"),
         stop=strings(body.get("stop_sequences"), "stop_sequences"),
     )
-
-
-def _turns(messages: list[JsonObject]) -> list[Turn]:
-    turns: list[Turn] = []
-    try:
-        for message in messages:
-            turns.append(_turn(message))
-    except MalformedBody as error:
-        raise located(error, f"messages[{len(turns)}]") from error
-    return turns
 
 
 def _turn(message: JsonObject) -> Turn:

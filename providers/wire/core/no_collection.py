@@ -1,4 +1,4 @@
-"""Pause of the garbage collector while one long text is read or written."""
+"""Pause of the garbage collector while something makes many objects that stay."""
 
 from __future__ import annotations
 

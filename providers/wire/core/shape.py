@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, Final, overload
 
 from providers.base.errors import MalformedBody
@@ -27,15 +28,24 @@ def _refuse(path: str, wanted: str, value: Any) -> MalformedBody:
     return MalformedBody(f"{path} must be {wanted}, not {found}.")
 
 
-def located(error: MalformedBody, path: str) -> MalformedBody:
-    """Return the error of an entry with the entry's position before its own.
+def read_each[T](
+    entries: Sequence[JsonObject], path: str, read: Callable[[JsonObject], T]
+) -> list[T]:
+    """Read the entries of an array; the error of one has its position before its own.
 
     Long histories have thousands of entries, so a position is only composed for an error.
 
-        (".role must be user", "messages[3]") → "messages[3].role must be user"
+        ".role must be user" of the fourth of "messages" → "messages[3].role must be user"
     """
-    text = str(error)
-    return MalformedBody(f"{path}{text}" if text.startswith((".", "[")) else f"{path}.{text}")
+    found: list[T] = []
+    try:
+        for entry in entries:
+            found.append(read(entry))
+    except MalformedBody as error:
+        text = str(error)
+        gap = "" if text.startswith((".", "[")) else "."
+        raise MalformedBody(f"{path}[{len(found)}]{gap}{text}") from error
+    return found
 
 
 def an_object(value: Any, path: str) -> JsonObject:

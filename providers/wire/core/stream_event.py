@@ -5,7 +5,9 @@ Blocks come strictly one after the other: BlockStart, deltas, BlockStop, then th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from providers.base.names import WireFormatName
 from providers.wire.core.ir import Block, Citation, Failure, Finish, JsonObject, Usage
@@ -91,3 +93,15 @@ Event = (
     | End
     | Failure
 )
+
+
+def encode_each(
+    events: Sequence[Event], handlers: Mapping[type[Any], Callable[[Any], bytes]]
+) -> bytes:
+    """Encode events by the handlers of their types; those without one send nothing."""
+    out = b""
+    for event in events:
+        handler = handlers.get(type(event))
+        if handler is not None:
+            out += handler(event)
+    return out

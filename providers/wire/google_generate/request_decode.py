@@ -34,7 +34,6 @@ from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import (
     a_string,
     an_object,
-    located,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -42,6 +41,7 @@ from providers.wire.core.shape import (
     maybe_string,
     object_in,
     objects,
+    read_each,
     string_in,
     strings,
     without,
@@ -182,16 +182,10 @@ class _Contents:
             return [Turn("user", [Text(contents)])]
         if isinstance(contents, dict):
             contents = [contents]
-        turns: list[Turn] = []
-        entries = objects(contents, "contents")
-        try:
-            for content in entries:
-                turns.append(self._turn(camel(content)))
-        except MalformedBody as error:
-            raise located(error, f"contents[{len(turns)}]") from error
-        return turns
+        return read_each(objects(contents, "contents"), "contents", self._turn)
 
     def _turn(self, content: JsonObject) -> Turn:
+        content = camel(content)
         role = content.get("role") or "user"
         if not isinstance(role, str) or role not in _ROLES:
             raise MalformedBody(f".role must be user or model, not {str(role)[:40]!r}.")
@@ -199,15 +193,10 @@ class _Contents:
         parts = objects([parts] if isinstance(parts, dict) else parts or [], ".parts")
         if role == "model":
             self._unanswered = []
-        blocks: list[Block] = []
-        try:
-            for part in parts:
-                blocks.append(self._part(camel(part)))
-        except MalformedBody as error:
-            raise located(error, f".parts[{len(blocks)}]") from error
-        return Turn(_ROLES[role], blocks)
+        return Turn(_ROLES[role], read_each(parts, ".parts", self._part))
 
     def _part(self, part: JsonObject) -> Block:
+        part = camel(part)
         if "functionCall" in part:
             call = decode_call(part, ".functionCall", f"call_{self._calls}")
             self._calls += 1

@@ -42,6 +42,7 @@ from providers.wire.core.stream_event import (
     SignatureDelta,
     Start,
     UsageUpdate,
+    encode_each,
 )
 from providers.wire.errors import error_body
 from providers.wire.failures.reported_failure import failure_of_event
@@ -309,13 +310,7 @@ class GoogleStreamEncoder:
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
-        handlers = self._handlers
-        out = b""
-        for event in events:
-            handler = handlers.get(type(event))
-            if handler is not None:
-                out += handler(event)
-        return out
+        return encode_each(events, self._handlers)
 
     def _frame(self, data: bytes) -> bytes:
         # Google ends its SSE lines with CRLF.

@@ -156,11 +156,9 @@ def _google_shape(body: JsonObject) -> _Shape | None:
     if type(parts) is not list or len(parts) != 1 or type(parts[0]) is not dict:
         return None
     counts = _counts_shape(body.get("usageMetadata"))
-    return (
-        None
-        if counts is None
-        else (*body, "", *candidate, "", *content, "", *parts[0], "", *counts)
-    )
+    if counts is None:
+        return None
+    return (*body, "", *candidate, "", *content, "", *parts[0], "", *counts)
 
 
 def _counts_shape(usage: Any) -> _Shape | None:

@@ -5,6 +5,7 @@ Source: OpenAI's OpenAPI file, `CreateChatCompletionRequest`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from providers.base.errors import MalformedBody
@@ -26,11 +27,11 @@ from providers.wire.core.shape import (
     a_string,
     an_object,
     id_in,
-    located,
     maybe_object,
     maybe_string,
     objects,
     plain_text,
+    read_each,
     string_in,
     without,
 )
@@ -57,16 +58,10 @@ _REASONING: Final = ("reasoning_content", "reasoning")
 def read_messages(request: Request, messages: list[JsonObject]) -> None:
     """Read messages. Leading system messages are the system prompt; later ones keep their index."""
     function_ids: dict[str, str] = {}
-    index = 0
-    try:
-        for message in messages:
-            _read_message(request, message, function_ids)
-            index += 1
-    except MalformedBody as error:
-        raise located(error, f"messages[{index}]") from error
+    read_each(messages, "messages", partial(_read_message, request, function_ids))
 
 
-def _read_message(request: Request, message: JsonObject, function_ids: dict[str, str]) -> None:
+def _read_message(request: Request, function_ids: dict[str, str], message: JsonObject) -> None:
     role = message.get("role")
     if role == "user" and (text := _only_content(message)) is not None:
         request.turns.append(Turn("user", [Text(text)]))

@@ -38,6 +38,7 @@ from providers.wire.core.stream_event import (
     SignatureDelta,
     Start,
     UsageUpdate,
+    encode_each,
 )
 from providers.wire.errors import error_event
 from providers.wire.failures.reported_failure import failure_of_event
@@ -281,13 +282,7 @@ class ChatStreamEncoder:
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
-        handlers = self._handlers
-        out = b""
-        for event in events:
-            handler = handlers.get(type(event))
-            if handler is not None:
-                out += handler(event)
-        return out
+        return encode_each(events, self._handlers)
 
     def _chunk(self, delta: JsonObject, finish: str | None = None, logprobs: Any = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}

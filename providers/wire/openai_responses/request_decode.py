@@ -6,6 +6,7 @@ Source: OpenAI's OpenAPI file, `CreateResponse` and `InputItem`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from providers.base.errors import MalformedBody
@@ -33,7 +34,6 @@ from providers.wire.core.shape import (
     an_object,
     count,
     id_in,
-    located,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -41,6 +41,7 @@ from providers.wire.core.shape import (
     maybe_string,
     objects,
     plain_text,
+    read_each,
     string_in,
     strings,
     text_in,
@@ -135,14 +136,7 @@ def _read_input(request: Request, value: Any) -> None:
         return
     if value is None:
         return
-    items = objects(value, "input")
-    index = 0
-    try:
-        for item in items:
-            _item(request, item)
-            index += 1
-    except MalformedBody as error:
-        raise located(error, f"input[{index}]") from error
+    read_each(objects(value, "input"), "input", partial(_item, request))
 
 
 def _item(request: Request, item: JsonObject) -> None:

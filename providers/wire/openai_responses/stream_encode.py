@@ -30,6 +30,7 @@ from providers.wire.core.stream_event import (
     SignatureDelta,
     Start,
     UsageUpdate,
+    encode_each,
 )
 from providers.wire.errors import error_event
 from providers.wire.openai_responses.response import (
@@ -82,13 +83,7 @@ class ResponsesStreamEncoder:
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
-        handlers = self._handlers
-        out = b""
-        for event in events:
-            handler = handlers.get(type(event))
-            if handler is not None:
-                out += handler(event)
-        return out
+        return encode_each(events, self._handlers)
 
     def _event(self, kind: str, body: JsonObject) -> bytes:
         self._sequence += 1

@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from flows.models import Flow
-from flows.queries.cursor import Cursor, make_cursor, page_after, parse_cursor
-from flows.queries.selectors import PAGE_ROWS, flow_page, rows
+from flows.queries.cursor import Cursor, make_cursor, parse_cursor
+from flows.queries.list_order import NEWEST_FIRST, ordered_page
+from flows.queries.selectors import PAGE_ROWS, rows
 from tests.rows import make_flow
 
 MOMENT = datetime(2026, 11, 29, 12, 0, 0, 123456, tzinfo=UTC)
@@ -31,13 +32,13 @@ def test_flows_of_one_moment_are_on_one_page_each() -> None:
     names = [make_flow(age_s=0).pk for _ in range(5)]
     Flow.objects.update(started_at=MOMENT)
     seen: list[str] = []
-    cursor = None
+    cursor = ""
     for _ in range(3):
-        page = page_after(rows(), cursor, 2)
+        page = ordered_page(rows(), NEWEST_FIRST, cursor, 2)
         seen += [flow.pk for flow in page.flows]
-        cursor = parse_cursor(page.older)
+        cursor = page.older
     assert seen == sorted(names, reverse=True)
-    assert cursor is None
+    assert cursor == ""
 
 
 def test_rest_goes_on_where_the_console_stopped(admin_user: User) -> None:
@@ -45,7 +46,7 @@ def test_rest_goes_on_where_the_console_stopped(admin_user: User) -> None:
     api.force_authenticate(admin_user)
     for age in range(PAGE_ROWS + 3):
         make_flow(age_s=age)
-    first = flow_page(Flow.objects.all())
+    first = ordered_page(rows(), NEWEST_FIRST, "", PAGE_ROWS)
     rest = api.get("/api/flows/", {"cursor": first.older}).json()
     seen = [flow.pk for flow in first.flows] + [row["id"] for row in rest["results"]]
     newest_first = Flow.objects.order_by("-started_at", "-id").values_list("pk", flat=True)
