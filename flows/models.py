@@ -139,6 +139,11 @@ class Flow(models.Model):
     asked = models.CharField(
         max_length=200, blank=True, help_text="The user's last text, on one line."
     )
+    tool_result = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="The tool results that the request ends with, on one line.",
+    )
     said = models.CharField(
         max_length=200, blank=True, help_text="The response's text or tools, on one line."
     )

@@ -146,6 +146,8 @@ class FlowRecord:
 
     The writer then need not read 1 MB again.
     """
+    tool_result: str = ""
+    """The tool results that it ends with, read together with `question`."""
     credential_injected: bool = False
     shape: str = ""
     """Version of the shape that the request took, such as "anthropic v3"."""

@@ -81,6 +81,7 @@ COLUMNS: Final = (
     "hooks_ran",
     "bodies_dropped",
     "asked",
+    "tool_result",
     "said",
 )
 """Columns that the recorder derives; the file's own values count."""

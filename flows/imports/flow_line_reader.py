@@ -155,7 +155,7 @@ def _columns(flow: dict[str, Any]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for name in _TOKENS:
         columns[name] = _small(flow.get(name))
-    for name in ("price_version", "asked", "said"):
+    for name in ("price_version", "asked", "tool_result", "said"):
         columns[name] = text_of(flow.get(name))[:_MAX_LINE_TEXT]
     columns["price_version"] = columns["price_version"][:64]
     columns["bodies_dropped"] = flow.get("bodies_dropped") is True

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from flows.lineage.first_difference import Excerpts, excerpts
 from flows.reading.cache_break import Break, find_break
 from flows.reading.json_text import parse_json
-from flows.reading.preview import one_line, said_line
+from flows.reading.preview import one_line, said_line, tool_result_in
 from flows.reading.search_text import answer, question_in
 from flows.reading.token_usage import Metered, usage_of_messages
 from providers.wire.core.jsonio import dumps
@@ -81,6 +81,11 @@ class SocketTurn:
     def asked(self) -> str:
         """The user's last text, on one line."""
         return one_line(question_in(self.request))
+
+    @property
+    def tool_result(self) -> str:
+        """The tool results that it brings, on one line."""
+        return one_line(tool_result_in(self.request))
 
     @property
     def duration_ms(self) -> float | None:

@@ -78,6 +78,7 @@ def _as_flow(connection: Flow, turn: SocketTurn) -> Flow:
         provider_type=connection.provider_type,
         forwarded_url=connection.forwarded_url,
         asked=turn.asked,
+        tool_result=turn.tool_result,
         said=turn.said,
         error=turn.failure,
         duration_ms=turn.duration_ms,

@@ -65,6 +65,7 @@ _ROW_FIELDS: Final = (
     "bodies_dropped",
     "pinned",
     "asked",
+    "tool_result",
     "said",
     "provider_format",
     "losses",

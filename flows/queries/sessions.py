@@ -40,6 +40,7 @@ _ROW_FIELDS: Final = (
     "first_byte_ms",
     "first_event_ms",
     "asked",
+    "tool_result",
     "said",
     "user_agent",
     "run_label",

@@ -26,7 +26,7 @@ OWN_FIELDS: Final = (
     "event_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
     "reasoning_tokens", "price_version", "losses", "bodies_dropped", "pinned", "run_label",
     "run_command", "ja3", "ja3_full", "ja4", "ja4_r", "shape",
-    "shape_problem", "asked", "said",
+    "shape_problem", "asked", "tool_result", "said",
 )  # fmt: skip
 """Columns of a flow that mitmweb does not have, under their own names."""
 _SIDE_FIELDS: Final = (

@@ -38,9 +38,14 @@ def question(body: bytes) -> str:
     Example: `{"messages": [{"role": "user", "content": "Hi"}]}` → "Hi". A body without one gives
     "".
     """
+    return question_in(request_in(body))[:_QUESTION_CHARS]
+
+
+def request_in(body: bytes) -> Any:
+    """Return a parsed request; None for what is no JSON object and for more than 4 MB."""
     if not body.startswith(b"{") or len(body) > _PARSED_BYTES:
-        return ""
-    return question_in(parse_json(body).value)[:_QUESTION_CHARS]
+        return None
+    return parse_json(body).value
 
 
 def question_in(request: Any) -> str:
@@ -49,8 +54,7 @@ def question_in(request: Any) -> str:
     The text is twice as long as the one that is stored: a credential that the cut would divide is
     still complete here, so that redaction finds it.
     """
-    body = _unwrapped(request)
-    messages = body.get("messages") or body.get("input") or body.get("contents")
+    messages = messages_of(request)
     # The Responses API takes a plain string as `input`.
     if isinstance(messages, str):
         return messages[: 2 * _QUESTION_CHARS]
@@ -108,12 +112,19 @@ def _gathered(steps: Iterable[Iterable[Piece]]) -> Said:
     return Said(text[:_ANSWER_CHARS], tuple(tools))
 
 
-def _unwrapped(request: Any) -> dict[str, Any]:
+def messages_of(request: Any) -> Any:
+    """Return the messages of a parsed request in any vendor's format: a list, or what it has."""
     if not isinstance(request, dict):
-        return {}
+        return None
     # Code Assist wraps Google's format.
     inner = request.get("request")
-    return inner if isinstance(inner, dict) else request
+    body = inner if isinstance(inner, dict) else request
+    return body.get("messages") or body.get("input") or body.get("contents")
+
+
+def has_own_text(message: dict[str, Any]) -> bool:
+    """Return whether a message says something beside its tool results and the client's notes."""
+    return next(_texts(message), None) is not None
 
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:

@@ -60,6 +60,7 @@ _TURN_FIELDS = (
 )
 _TURN_COLUMNS = (
     "asked",
+    "tool_result",
     "said",
     "input_tokens",
     "output_tokens",

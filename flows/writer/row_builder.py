@@ -13,8 +13,8 @@ from flows.bodies.plain_bodies import PlainBodies
 from flows.bytes.database_text import database_json, storable_text
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
-from flows.reading.preview import one_line, said_line
-from flows.reading.search_text import Said, answer, question, search_text
+from flows.reading.preview import one_line, said_line, tool_result_in
+from flows.reading.search_text import Said, answer, question_in, request_in, search_text
 from flows.record import AttemptRecord, FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redaction.redactor import RedactedBody, Redactor
 from flows.redaction.stored_texts import StoredTexts
@@ -347,24 +347,26 @@ class RowBuilder:
 
     def _set_texts(self, flow: Flow, record: FlowRecord, draft: _Draft) -> None:
         """Set what a search finds, and the preview of the list."""
-        asked = record.question
+        asked, brought = record.question, record.tool_result
         if asked is None:
-            asked = question(self._readable("client", draft))
+            request = request_in(self._readable("client", draft))
+            asked, brought = question_in(request), tool_result_in(request)
         said = Said()
         # The response of a running flow would be read again and again.
         if record.state != "live":
             response = "delivered" if "delivered" in draft.stored else "upstream"
             said = answer(self._readable(response, draft))
         tools = "\n".join(said.tools)
-        texts = [asked, said.text, tools]
+        texts = [asked, brought, said.text, tools]
         # Searched together, which takes half the time. The quotes end a JSON field that the
         # question leaves open.
         together = '""'.join(texts)
         if self._redactor.text(together) != together:
             texts = [self._redactor.text(text) for text in texts]
         # Not before: secrets are found in their own spelling.
-        asked, said_text, tools = map(storable_text, texts)
+        asked, brought, said_text, tools = map(storable_text, texts)
         flow.asked = one_line(asked)
+        flow.tool_result = one_line(brought)
         flow.said = said_line(said_text, tools.split("\n") if tools else ())
         names = map(storable_text, _names_in(flow))
         flow.search_text = search_text(names, asked, said_text).lower()

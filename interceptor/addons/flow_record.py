@@ -58,6 +58,7 @@ def build_record(
         session_id=_session_id(state),
         conversation_id=state.conversation_id,
         question=state.question,
+        tool_result=state.tool_result,
         status_code=response.status_code if response else None,
         is_stream=is_stream,
         is_websocket=flow.websocket is not None,

@@ -88,6 +88,7 @@ class FlowState:
     requested_model: str = ""
     conversation_id: str = ""
     question: str | None = None
+    tool_result: str = ""
     activity: str = ""
     """What the request waits for before it has a route, such as "uploading 2 of 3 files"."""
     sent_model: str = ""

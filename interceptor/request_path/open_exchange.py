@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flows.reading.preview import tool_result_in
 from flows.reading.search_text import question_in
 from flows.record import HookStep, SideRecord
 from interceptor.access.base_path import split_base_path
@@ -83,7 +84,9 @@ async def open_exchange(
     parsed = parsed_body(exchange)
     state.requested_model = exchange.requested_model = asked_model(exchange)
     state.conversation_id = exchange.conversation_id = conversation_id(parsed)
-    state.question = None if parsed is None else question_in(parsed)
+    if parsed is not None:
+        state.question = question_in(parsed)
+        state.tool_result = tool_result_in(parsed)
     return exchange
 
 
