@@ -178,7 +178,7 @@ def _untraced_changes(flow: Flow) -> Part:
     if not names:
         return Part("no hook changed it")
     if names == [CREDENTIAL_HOOK]:
-        return Part("only the credential was set")
+        return Part("hooks set only the credential")
     return Part(f"{_hooks(names)} changed it", "changed")
 
 
@@ -198,7 +198,7 @@ def _traced_changes(traces: Sequence[HookTrace]) -> Part:
         return Part("no hook changed it")
     # Every routed request gets its credential: nothing that a reader has to look at.
     if list(names) == [CREDENTIAL_HOOK]:
-        return Part("only the credential was set")
+        return Part("hooks set only the credential")
     return Part(f"{_hooks(list(names))} changed {_things(changes)}", "changed")
 
 

@@ -167,7 +167,7 @@ def unread(flow: Flow) -> bool:
 
 @register.filter
 def worth_a_badge(flow: Flow) -> list[str]:
-    """Return the hooks that changed a flow; none if only the credential was set."""
+    """Return the hooks that changed a flow; none if hooks set only the credential."""
     names = changed_hooks(flow)
     return [] if names == [CREDENTIAL_HOOK] else names
 

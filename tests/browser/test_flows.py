@@ -146,7 +146,7 @@ def test_the_changes_tab_shows_the_hook_that_changed_the_header(
     interceptor.flow(flow_id)
     page = visit.go(f"/flows/{flow_id}/")
     page.keyboard.press("5")
-    assert "only the credential was set" in page.locator("h1").inner_text()
+    assert "hooks set only the credential" in page.locator("h1").inner_text()
     visit.picture("changes")
     page.locator(".rail li.did", has_text="inject_auth").last.click()
     page.locator("h2", has_text="inject_auth").wait_for()

@@ -270,7 +270,7 @@ def test_the_sentence_counts_what_hooks_changed():
     [
         ([{"hook": "inject_auth", "stage": s, "changed": [f"header:{s}"]} for s in ("inbound",
         "egress")],
-         "only the credential was set"),
+         "hooks set only the credential"),
         ([{"hook": "redirect", "stage": "transform", "changed": ["url", "header:host"]}],
         "no hook changed it"),
         ([{"hook": "a", "changed": ["meta:x"]}], "no hook changed it"),

@@ -37,8 +37,8 @@ def test_a_credential_alone_is_no_change() -> None:
     flow = Flow(hooks_changed=["inject_auth"])
     assert worth_a_badge(flow) == []
     trace = HookTrace(0, "outbound", "inject_auth", "ran", changed=["header:x-api-key"])
-    assert "only the credential was set" in headline((trace,), hooks_changed=["inject_auth"])
-    assert "only the credential was set" in headline(hooks_changed=["inject_auth"])
+    assert "hooks set only the credential" in headline((trace,), hooks_changed=["inject_auth"])
+    assert "hooks set only the credential" in headline(hooks_changed=["inject_auth"])
     both = Flow(hooks_changed=["inject_auth", "add_system"])
     assert worth_a_badge(both) == ["inject_auth", "add_system"]
 
