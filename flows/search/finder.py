@@ -19,6 +19,7 @@ from flows.bytes.database_text import database_json
 from flows.models import Flow, FlowText
 from flows.search.candidates import candidates, count, ids_at
 from flows.search.flow_columns_match import column_condition
+from flows.search.folding import WordLook
 from flows.search.id_list import listed
 from flows.search.segment_rows import COLUMNS, folded_texts
 from flows.search.stored_parts import plain_parts
@@ -119,20 +120,21 @@ def _first_of(among: QuerySet[Flow], segments: dict[int, int], most: int | None)
 def _verified(ids: Sequence[str], words: Wanted) -> Iterator[str]:
     # JSON writes quotes, backslashes and control characters otherwise.
     plain = [word for word in words.folded if database_json(word)[1:-1] == word.encode()]
+    looks = [WordLook(word) for word in plain]
     for start in range(0, len(ids), _READ_FLOWS):
         chunk = FlowText.objects.filter(pk__in=ids[start : start + _READ_FLOWS])
         for row in chunk.values_list(*COLUMNS):
-            if _may_have(row, plain) and _has_all(folded_texts(row), words):
+            if _may_have(row, looks) and _has_all(folded_texts(row), words):
                 yield row[0]
 
 
-def _may_have(row: Sequence[Any], words: Sequence[str]) -> bool:
+def _may_have(row: Sequence[Any], looks: Sequence[WordLook]) -> bool:
     """Return False if a word is not even in the JSON of the texts, which is read much faster."""
     _, parts, headers, *names = row
-    values = [plain_parts(parts), headers or ""]
-    values += [str(name) for name in names if name]
-    text = "\n".join(values).casefold()
-    return all(word in text for word in words)
+    values = [str(name) for name in names if name]
+    beside = "\n".join([headers or "", *values]).encode()
+    texts = (plain_parts(parts), beside)
+    return all(any(look.may_be_in(text) for text in texts) for look in looks)
 
 
 def _has_all(texts: Sequence[str], words: Wanted) -> bool:

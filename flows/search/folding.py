@@ -1,12 +1,19 @@
-"""Texts without the case of their letters, and their trigrams. Pure."""
+"""Texts without the case of their letters, their trigrams, and words in them. Pure."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import re2
 
 from flows.bytes.database_text import storable_text
 
 TRIGRAM_CHARS: Final = 3
+FOLDED_TO_ASCII: Final = (
+    "\u00df\u0130\u0149\u017f\u01f0\u1e96\u1e97\u1e98\u1e99\u1e9a\u1e9e\u212a"
+    "\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06"
+)
+"""All letters beyond ASCII whose folded form has an ASCII letter: ß İ ŉ ſ ǰ ẖ … K ﬀ ﬁ …"""
 
 
 def folded(text: str) -> str:
@@ -41,3 +48,32 @@ def marked_span(text: str, word: str) -> tuple[int, int] | None:
             end = index + 1
         position = after
     return start, end
+
+
+class WordLook:
+    """Look for a folded word in bytes that are not folded.
+
+    Folding a text takes far longer than looking into it: `str.casefold` makes a new text letter by
+    letter, unless it is ASCII. For a word of ASCII letters RE2 reads the bytes as they are. It
+    knows letters that fold to one other letter. The few that fold to ASCII letters otherwise
+    ("ß" → "ss", "ﬁ" → "fi") are looked for as well: with one of them, the word may be there.
+    """
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self._search: Any = None
+        if word.isascii():
+            pattern = f"(?i){re2.escape(word)}|[{FOLDED_TO_ASCII}]"
+            self._search = re2.compile(pattern.encode(), _options()).search
+
+    def may_be_in(self, text: bytes) -> bool:
+        """Return False if the folded text, given in UTF-8, does not have the word."""
+        if self._search is not None:
+            return self._search(text) is not None
+        return self._word in text.decode().casefold()
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.never_capture = True
+    return options

@@ -26,6 +26,6 @@ def unpack_parts(stored: bytes | memoryview) -> list[Part]:
     return [Part(*values) for values in orjson.loads(decompress(bytes(stored), _MAX_BYTES))]
 
 
-def plain_parts(stored: bytes | memoryview) -> str:
+def plain_parts(stored: bytes | memoryview) -> bytes:
     """Return the JSON of the parts that were stored."""
-    return decompress(bytes(stored), _MAX_BYTES).decode() if stored else ""
+    return decompress(bytes(stored), _MAX_BYTES) if stored else b""
