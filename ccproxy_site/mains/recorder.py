@@ -46,7 +46,7 @@ from ccproxy_site.telemetry.recorder_telemetry import ExportService, RecorderTel
 from flows.handover.ring import Ring
 from flows.lineage.fresh_flows import FreshFlows
 from flows.lineage.link_thread import LinkThread
-from flows.live.audience import listened_to
+from flows.live.audience import listened_to, may_be_heard
 from flows.live.bus import LiveBus, flow_group
 from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
@@ -142,6 +142,7 @@ class Recorder:
                 self._note_ended,
             ),
             fresh=fresh,
+            is_watched=lambda: may_be_heard(get_channel_layer()),
         )
         self._links = LinkThread(lambda: self._writer.is_behind or self._writer.is_refused, fresh)
         self._recording = RecordingWatch(self._writer.stats, self._fills)
@@ -362,6 +363,10 @@ class Recorder:
     async def _follow_audience(self) -> None:
         """Tell the proxies which running flows pages look at, whenever that changes."""
         while True:
+            if may_be_heard(get_channel_layer()):
+                # A page that has just come shows what ran already.
+                for record in self._writer.hurry():
+                    self._live.progress(record)
             watched = await self._watched()
             if watched != self._told_watched:
                 self._told_watched = watched

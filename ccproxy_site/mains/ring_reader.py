@@ -1,8 +1,8 @@
 """Reading of one proxy's ring on the recorder's loop: decode, hand to the sinks, commit.
 
-The proxy rings a bell only while this side sleeps. Then the ring is read every 40 ms,
-until it is empty: a busy proxy makes no system call for the bell, and many records are read
-at once.
+The proxy rings a bell only while this side sleeps. It sleeps again at once, unless the bell rings
+within 40 ms: then the ring is read every 40 ms, until it is empty. So one record wakes this process
+up once, and a busy proxy makes no system call for the bell, and many records are read at once.
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ WATCHED_EVERY_S = 0.01
 READ_BYTES = 4 * 1024 * 1024
 NO_ROOM_S = 0.05
 """Pause while the writer holds as much as it should; the ring holds the rest."""
+PINNED_BYTES = 3 * 1024 * 1024
+"""Part of the ring that the states of running flows may keep from being used again.
+
+They wait to be replaced, and nothing behind them is released until then. So much fits into the
+segments that the ring keeps anyway.
+"""
 AHEAD_BYTES = 8 * 1024 * 1024
 """Bodies to be read before they are needed, while the ring has room: it gives its memory back."""
 AHEAD_BELOW = 0.25
@@ -72,7 +78,9 @@ class ProxyRing:
         self._bell: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._checks_left = 1
+        self._read_at = float("-inf")
+        self._is_busy = False
+        """Records come one soon after the other, so the next ones are not waited for asleep."""
 
     @property
     def fill(self) -> float:
@@ -111,8 +119,10 @@ class ProxyRing:
             if not os.read(self._bell, 4096):
                 # The writing end is closed: the connection tells what follows.
                 asyncio.get_running_loop().remove_reader(self._bell)
-        self._checks_left = 1
-        self._read_in(0)
+        left_s = self._read_at + READ_EVERY_S - asyncio.get_running_loop().time()
+        self._is_busy = left_s > 0.0
+        # A page shows a response as it comes.
+        self._read_in(0.0 if self.is_watched else max(0.0, left_s))
 
     def _read_in(self, seconds: float) -> None:
         if self._timer is None:
@@ -123,25 +133,30 @@ class ProxyRing:
         if not self._has_room():
             self._read_in(NO_ROOM_S)
             return
+        self._read_at = asyncio.get_running_loop().time()
         self._learn_secrets()
         frames = self._reader.frames(READ_BYTES)
         for frame in frames:
             self._take(frame)
+        if self._reader.uncommitted_bytes > PINNED_BYTES:
+            self._writer.hurry()
         if frames:
             self._on_read()
-            self._checks_left = 1
-            self._read_in(self._pause_s(frames))
-        elif self._is_closed:
+        if self._is_closed and not frames:
             self._finish()
-        elif not self._reader.arm() or self._checks_left:
-            # Another look after arming: the writer may not have seen the flag yet.
-            self._checks_left = 0
+        elif frames and (self._is_busy or self._has_more(frames)):
+            self._read_in(self._pause_s(frames))
+        elif not self._reader.arm():
             self._read_in(READ_EVERY_S)
 
     def _has_room(self) -> bool:
         if self.fill < AHEAD_BELOW and self._writer.held_bytes > AHEAD_BYTES:
             return False
         return self._writer.has_room(READ_BYTES)
+
+    def _has_more(self, frames: list[Frame]) -> bool:
+        """Return whether this look could not take everything, or a page waits for the rest."""
+        return self.is_watched or self._is_closed or frames[-1].end < self._reader.written
 
     def _pause_s(self, frames: list[Frame]) -> float:
         """Return the time until the next look: none where this one could not take everything."""
@@ -152,6 +167,8 @@ class ProxyRing:
     def _finish(self) -> None:
         """Report that everything is stored, or look again a little later."""
         if self._order.pending:
+            # The states of flows that were running have no newer ones to wait for.
+            self._writer.hurry()
             self._read_in(NO_ROOM_S)
         else:
             self._on_drained()

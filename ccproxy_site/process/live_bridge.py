@@ -55,6 +55,11 @@ class ConsoleLayer(BaseChannelLayer):
         self.changed = asyncio.Event()
         """Set whenever they join or leave; cleared by who waits for it."""
 
+    @property
+    def is_heard(self) -> bool:
+        """A page has joined a group."""
+        return bool(self.groups)
+
     def use(self, bridge: Bridge) -> None:
         """Talk with this console from now on."""
         self._bridge = bridge

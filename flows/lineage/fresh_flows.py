@@ -77,6 +77,11 @@ class FreshFlows:
         finally:
             self._working.release()
 
+    @property
+    def is_caught_up(self) -> bool:
+        """No ended flow waits for a link, as far as this process knows."""
+        return self._is_caught_up
+
     def left(self) -> None:
         """Note that ended flows were written without their links."""
         with self._state:

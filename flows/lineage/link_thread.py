@@ -29,6 +29,8 @@ It takes as long as the rest of the record of a small flow, so it waits for core
 """
 _MAX_WAITING: Final = 2000
 """Flows that wait for an index at most, however busy the proxies are."""
+_COUNT_EVERY_S: Final = 5.0
+"""Time between two counts of those that wait: each reads as much as writing a flow."""
 _DISSOLVE_EVERY_S: Final = 300.0
 """Longest time that trigrams of a deleted flow stay, while few are deleted."""
 logger = logging.getLogger(__name__)
@@ -48,6 +50,8 @@ class LinkThread:
         self._dissolve_at = 0.0
         self._noticed_at = float("-inf")
         self._waits_to_index = False
+        self._is_awake = False
+        self._count_at = 0.0
         self._has_news = Event()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="flow-links", daemon=True)
@@ -59,7 +63,10 @@ class LinkThread:
     def notice(self) -> None:
         """Take notice that a flow has ended, and will be written soon."""
         self._noticed_at = time.monotonic()
-        self._has_news.set()
+        # Once awake it looks again until the traffic rests, and not for each flow.
+        if not self._is_awake:
+            self._is_awake = True
+            self._has_news.set()
 
     def close(self, timeout_s: float) -> None:
         """Stop after the transaction under way."""
@@ -71,8 +78,13 @@ class LinkThread:
     def _run(self) -> None:
         try:
             while not self._stopped.is_set():
+                began = time.monotonic()
                 self._look()
-                self._has_news.wait(_INDEX_AFTER_S if self._waits_to_index else _REST_S)
+                # In this order: a notice that comes between the two is seen by one of them.
+                self._is_awake = False
+                if self._waits_to_index or self._noticed_at >= began:
+                    self._is_awake = True
+                self._has_news.wait(_INDEX_AFTER_S if self._is_awake else _REST_S)
                 self._has_news.clear()
         finally:
             connections.close_all()
@@ -82,7 +94,8 @@ class LinkThread:
         for _ in range(_LOOKS):
             if self._stopped.wait(_COMMIT_S):
                 return
-            if self._do_all():
+            # Mostly the writer links what it writes.
+            if self._do_all() or (self._waits_to_index and self._fresh.is_caught_up):
                 return
 
     def _do_all(self) -> bool:
@@ -128,7 +141,12 @@ class LinkThread:
     def _may_index(self) -> bool:
         """Return whether the traffic rests, or so many flows wait that it must not matter."""
         has_traffic = time.monotonic() - self._noticed_at < _INDEX_AFTER_S
-        if not has_traffic or waiting()[_MAX_WAITING:].exists():
+        if not has_traffic:
             return True
+        if time.monotonic() < self._count_at:
+            return False
         # Texts are written with their flows, but a search reads them one by one until then.
-        return without_segment()[_MAX_WAITING:].exists()
+        are_many = any(each[_MAX_WAITING:].exists() for each in (waiting(), without_segment()))
+        if not are_many:
+            self._count_at = time.monotonic() + _COUNT_EVERY_S
+        return are_many

@@ -8,6 +8,16 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer
 
 
+def may_be_heard(layer: Any) -> bool:
+    """Return False if no group has listeners; True also where only a request would tell."""
+    if layer is None:
+        return False
+    if isinstance(layer, InMemoryChannelLayer):
+        return bool(layer.groups)
+    is_heard: bool = getattr(layer, "is_heard", True)
+    return is_heard
+
+
 async def listened_to(layer: Any, groups: Collection[str]) -> set[str]:
     """Return those of `groups` that have listeners.
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 from channels.layers import get_channel_layer
 
 from flows.bytes.incremental import IncrementalDecoder
-from flows.live.audience import listened_to
+from flows.live.audience import listened_to, may_be_heard
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
 
@@ -267,6 +267,11 @@ class LiveBus:
         encoding = _response_encoding(record)
         if encoding and phase != "finished":
             self._stream(record.id).use_encoding(encoding)
+        if not may_be_heard(get_channel_layer()):
+            # Without a page nothing is sent, and no timer wakes this process up for it.
+            if phase == "finished":
+                self._streams.pop(record.id, None)
+            return
         if len(self._rows) < self._limits.rows_per_flush or record.id in self._rows:
             self._rows[record.id] = (phase, record)
         elif phase == "finished":

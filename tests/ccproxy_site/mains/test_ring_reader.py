@@ -12,7 +12,7 @@ import pytest
 from ccproxy_site.mains import ring_reader
 from ccproxy_site.mains.ring_reader import ProxyRing
 from flows.handover.record_codec import FINISHED, encode_record
-from flows.handover.ring import Ring, RingWriter
+from flows.handover.ring import Frame, Ring, RingReader, RingWriter
 from flows.record import FanOut, FlowRecord
 from tests.flows.records import flow, side
 from tests.patience import PATIENCE_S
@@ -34,6 +34,9 @@ class SlowWriter:
 
     def has_room(self, size_bytes: int = 0) -> bool:
         return True
+
+    def hurry(self) -> list[FlowRecord]:
+        return []
 
     def record(self, record: FlowRecord, **_: Any) -> None:
         self.records.append(record)
@@ -60,11 +63,18 @@ def nothing() -> None:
     """Hear what the reader reports."""
 
 
+def reader_of(ring: Ring, writer: Any) -> ProxyRing:
+    memory = Ring.attach(ring.fd)
+    return ProxyRing(memory, "host:1", writer, FanOut(), on_read=nothing, on_drained=nothing)
+
+
+def small(number: int) -> bytes:
+    return encode_record(flow(f"flow-{number}", sides=(side("client", b"x"),)))
+
+
 async def read(ring: Ring, writer: Any) -> None:
     """Read until the writer holds enough, and a few looks longer."""
-    reader = ProxyRing(
-        Ring.attach(ring.fd), "host:1", writer, FanOut(), on_read=nothing, on_drained=nothing
-    )
+    reader = reader_of(ring, writer)
     out, bell = os.pipe()
     reader.listen(out)
     await asyncio.wait_for(writer.has_enough.wait(), PATIENCE_S)
@@ -86,3 +96,68 @@ def test_a_ring_that_fills_up_is_read(ring: Ring) -> None:
     # Nothing is committed, so the ring stays as full as it was.
     asyncio.run(read(ring, writer))
     assert len(writer.records) == 30
+
+
+@pytest.mark.parametrize(("records", "looks"), [(1, 1), (3, 3)])
+async def test_a_record_alone_is_one_look(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch, records: int, looks: int
+) -> None:
+    """Three records with long pauses between them are three looks, and none finds nothing."""
+    found: list[int] = []
+    frames = RingReader.frames
+
+    def look(reader: RingReader, limit_bytes: int) -> list[Frame]:
+        read = frames(reader, limit_bytes)
+        found.append(len(read))
+        return read
+
+    # Every pause of this test is long to the reader.
+    monkeypatch.setattr(ring_reader, "READ_EVERY_S", 0.0)
+    monkeypatch.setattr(RingReader, "frames", look)
+    writer: Any = SlowWriter(1)
+    out, bell = os.pipe()
+    reader = reader_of(ring, writer)
+    reader.listen(out)
+
+    def ring_bell() -> None:
+        os.write(bell, b"!")
+
+    producer = RingWriter(ring, ring_bell)
+    await asyncio.sleep(0.05)
+    found.clear()
+    for number in range(records):
+        writer.has_enough.clear()
+        assert producer.put(FINISHED, small(number))
+        await asyncio.wait_for(writer.has_enough.wait(), PATIENCE_S)
+    await asyncio.sleep(0.05)
+    reader.close()
+    os.close(bell)
+    assert found == [1] * looks
+
+
+async def test_a_bell_that_rings_soon_again_is_not_needed(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring_reader, "READ_EVERY_S", 0.01)
+    writer: Any = SlowWriter(200)
+    out, bell = os.pipe()
+    rung: list[int] = []
+    reader = reader_of(ring, writer)
+    reader.listen(out)
+    await asyncio.sleep(0.05)
+
+    def ring_bell() -> None:
+        rung.append(len(writer.records))
+        os.write(bell, b"!")
+
+    producer = RingWriter(ring, ring_bell)
+    for number in range(200):
+        assert producer.put(FINISHED, small(number))
+        await asyncio.sleep(0)
+    await asyncio.wait_for(writer.has_enough.wait(), PATIENCE_S)
+    # It sleeps again at the end.
+    await asyncio.sleep(0.1)
+    assert ring.words[24]
+    reader.close()
+    os.close(bell)
+    assert len(rung) < 100

@@ -63,6 +63,7 @@ def test_texts_are_indexed_once_the_traffic_rests_or_too_many_wait(limit: str, v
     with (
         patch.object(link_thread, "_COMMIT_S", 0.01),
         patch.object(link_thread, "_INDEX_AFTER_S", 3600.0),
+        patch.object(link_thread, "_COUNT_EVERY_S", 0.0),
     ):
         thread.notice()
         thread.start()

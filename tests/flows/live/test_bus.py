@@ -124,6 +124,21 @@ async def test_nothing_is_worked_on_while_nobody_watches(
     await bus.send_pending()
 
 
+async def test_no_timer_runs_while_nobody_watches(bus: LiveBus):
+    bus.started(records.live(FLOW))
+    assert bus._timer is None
+    channel = await listen("flows")
+    bus.progress(records.live(FLOW))
+    assert (await next_message(channel))["phase"] == "progress"
+
+
+async def test_a_response_is_forgotten_at_its_end_though_nobody_watches(bus: LiveBus):
+    Pieces(bus).send(event("x"))
+    assert bus.holds(FLOW)
+    bus.finished(records.flow(FLOW))
+    assert not bus.holds(FLOW)
+
+
 async def test_rows_tell_the_list_and_the_flow(bus: LiveBus):
     rows, flow = await listen(live_bus.LIST_GROUP), await listen(flow_group(FLOW))
     bus.started(records.live(FLOW))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+from functools import partial
 from threading import Thread
 
+import pytest
+
 from flows.record import FlowRecord
-from flows.writer.backlog import BATCH_BYTES, Backlog, record_bytes
+from flows.writer.backlog import BATCH_BYTES, EARLY_BYTES, Backlog, record_bytes
 from tests.flows.records import flow, live, side
 from tests.patience import PATIENCE_S
 
@@ -138,3 +143,113 @@ def test_large_bodies_are_a_batch_however_few() -> None:
     is_waiting = waiting.is_alive()
     backlog.close()
     assert not is_waiting
+
+
+HOUR_S = 3600.0
+
+
+def test_a_state_that_may_wait_is_replaced_by_the_end() -> None:
+    settled: list[str] = []
+    backlog = Backlog(max_records=9, max_bytes=10**6)
+    backlog.put(live("a"), wait_s=HOUR_S, on_committed=lambda: settled.append("live"))
+    assert backlog.take(9) == []
+    assert backlog.held() == (0, 0, None), "nothing is behind because of it"
+    backlog.put(flow("a"))
+    assert [item.record.state for item in backlog.take(9)] == ["done"]
+    for on_committed in backlog.take_settled():
+        on_committed()
+    assert settled == ["live"]
+
+
+def test_a_state_is_handed_out_once_its_time_has_come() -> None:
+    backlog = Backlog(max_records=9, max_bytes=10**6)
+    backlog.put(live("later"), wait_s=HOUR_S)
+    backlog.put(live("soon"), wait_s=0.02)
+    # A newer state does not begin to wait anew.
+    backlog.put(replace(live("soon"), error="newer"), wait_s=HOUR_S)
+    backlog.wait(idle_s=HOUR_S, window_s=0.0, batch=1)
+    assert [(item.record.id, item.record.error) for item in backlog.take(9)] == [("soon", "newer")]
+
+
+def test_a_writer_asleep_wakes_up_when_a_state_is_due() -> None:
+    backlog = Backlog(max_records=9, max_bytes=10**6)
+    waiting = Thread(target=lambda: backlog.wait(idle_s=HOUR_S, window_s=0.0, batch=1))
+    waiting.start()
+    backlog.put(live("later"), wait_s=HOUR_S)
+    backlog.put(live("soon"), wait_s=0.02)
+    waiting.join(PATIENCE_S)
+    is_waiting = waiting.is_alive()
+    backlog.close()
+    assert not is_waiting
+
+
+@pytest.mark.parametrize("way", ["hurry", "close"])
+def test_no_state_waits_once_there_is_a_reason_to_hurry(way: str) -> None:
+    backlog = Backlog(max_records=9, max_bytes=10**6)
+    backlog.put(live("a"), wait_s=HOUR_S)
+    getattr(backlog, way)()
+    assert [item.record.id for item in backlog.take(9)] == ["a"]
+    assert backlog.hurry() == []
+
+
+def test_states_that_wait_take_little_memory() -> None:
+    backlog = Backlog(max_records=9, max_bytes=10**9)
+
+    def put(name: str, size_bytes: int) -> None:
+        record = replace(live(name), sides=(side("client", bytes(size_bytes)),))
+        backlog.put(record, wait_s=HOUR_S)
+
+    put("a", EARLY_BYTES // 2)
+    put("b", EARLY_BYTES // 2)
+    assert [item.record.id for item in backlog.take(9)] == ["b"]
+    put("a", EARLY_BYTES)
+    assert [item.record.id for item in backlog.take(9)] == ["a"], "it grew"
+
+
+def test_a_state_that_waits_makes_room_for_an_end() -> None:
+    backlog = Backlog(max_records=1, max_bytes=10**6)
+    backlog.put(live("a"), wait_s=HOUR_S)
+    assert not backlog.has_room(0)
+    backlog.put(flow("b"))
+    assert [item.record.id for item in backlog.take(9)] == ["b"]
+    assert backlog.hurry() == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_newest_state_comes_last_and_every_other_one_is_settled(seed: int) -> None:
+    chance = random.Random(seed)
+    backlog = Backlog(max_records=1000, max_bytes=10**9)
+    newest: dict[str, str] = {}
+    handed_out: list[str] = []
+    stored: dict[str, str] = {}
+
+    def take() -> None:
+        for item in backlog.take(chance.randrange(1, 5)):
+            handed_out.append(item.record.error)
+            stored[item.record.id] = item.record.error
+
+    settled: list[str] = []
+    for number in range(300):
+        name = f"flow-{chance.randrange(12)}"
+        if chance.random() < 0.3:
+            take()
+        if chance.random() < 0.05:
+            backlog.hurry()
+        mark = f"{number}"
+        make = live if chance.random() < 0.7 else flow
+        wait_s = chance.choice([0.0, 0.0, 0.001, HOUR_S]) if make is live else 0.0
+        backlog.put(
+            replace(make(name), error=mark),
+            wait_s=wait_s,
+            on_committed=partial(settled.append, mark),
+        )
+        newest[name] = mark
+        if chance.random() < 0.1:
+            backlog.wait(idle_s=0.0, window_s=0.0, batch=1)
+    backlog.close()
+    while backlog.held().waiting_since is not None:
+        take()
+    assert stored == newest
+    for on_committed in backlog.take_settled():
+        on_committed()
+    assert sorted([*handed_out, *settled], key=int) == [str(number) for number in range(300)]
