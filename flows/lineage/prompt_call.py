@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flows.reading.answer_text import AnswerReader, pieces_of_json
+from flows.reading.answer_text import pieces_of_json, pieces_of_stream
 from flows.reading.cache_break import Part, parts_of
+from flows.reading.event_pieces import Piece
 from flows.reading.json_text import parse_json
 from providers.wire.answer_form import is_events, is_json
 
@@ -137,13 +138,11 @@ def note_response(call: PromptCall, body: bytes) -> None:
 
 def response_text(body: bytes) -> str:
     """Return the text of a response, buffered or streamed, in any vendor's format."""
+    pieces: Sequence[Piece] = ()
     if is_json(body):
         pieces = pieces_of_json(parse_json(body).value)
     elif is_events(body):
-        reader = AnswerReader("identity")
-        pieces = [*reader.feed(body), *reader.finish()]
-    else:
-        return ""
+        pieces = pieces_of_stream(body)
     return "".join(content for kind, content in pieces if kind == "text")
 
 

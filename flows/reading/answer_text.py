@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from functools import lru_cache
 from typing import Any, Final
 
 from flows.bytes.incremental import IncrementalDecoder
@@ -47,6 +48,9 @@ from providers.wire.response_reading import UNFORESEEN
 _SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"error:", b"\xef\xbb\xbf")
 _SNIFFED_BYTES: Final = max(map(len, _SSE_STARTS))
 _ANTHROPIC_TYPES: Final = ("message_start", "message_delta", "content_block_")
+SMALL_STREAM_BYTES: Final = 64 * 1024
+SMALL_STREAMS: Final = 128
+"""Remembered streams, of 64 KB at the most: those of a batch of the writer."""
 UNREADABLE: Final = (TranslationError, *UNFORESEEN)
 """Errors of decoders that end the reading of a body, and not of its page."""
 
@@ -107,6 +111,25 @@ class AnswerReader:
             self._parser = SseParser()
         else:
             self._plain = codecs.getincrementaldecoder("utf-8")("replace")
+
+
+def pieces_of_stream(body: bytes) -> Sequence[Piece]:
+    """Return the joined readable parts of a complete stream without content encoding.
+
+    The writer, the linker and the search index ask for those of the same body one after the other,
+    so small bodies are remembered: reading an event takes 10 to 20 µs.
+    """
+    return _small_stream(body) if len(body) <= SMALL_STREAM_BYTES else _stream(body)
+
+
+def _stream(body: bytes) -> tuple[Piece, ...]:
+    reader = AnswerReader("identity")
+    pieces = reader.feed(body)
+    pieces += reader.finish()
+    return tuple(joined(pieces))
+
+
+_small_stream = lru_cache(SMALL_STREAMS)(_stream)
 
 
 class _ReadEvents:

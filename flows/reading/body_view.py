@@ -11,7 +11,7 @@ from flows.bytes.decode import decode
 from flows.display import json_tree
 from flows.display.safe_text import printable, visible
 from flows.display.units import size
-from flows.reading.answer_text import AnswerReader, joined, pieces_of_json
+from flows.reading.answer_text import pieces_of_json, pieces_of_stream
 from flows.reading.event_pieces import Piece
 from flows.reading.json_text import JsonText, parse_json
 from flows.reading.sse_events import looks_like_events
@@ -58,10 +58,7 @@ class BodyView:
         if self.kind == "json":
             return pieces_of_json(self.json.value)
         if self.kind == "events":
-            reader = AnswerReader("identity")
-            pieces = reader.feed(self.plain)
-            pieces += reader.finish()
-            return joined(pieces)
+            return list(pieces_of_stream(self.plain))
         return []
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from flows.reading.answer_text import UNREADABLE, AnswerReader, joined
+from flows.reading.answer_text import UNREADABLE, pieces_of_stream
 from providers.base.names import WIRE_FORMATS, WireFormatName
 from providers.wire.answer_form import is_events, is_json
 from providers.wire.core.base import StreamDecoder
@@ -183,11 +183,8 @@ def _finish_of(response: Response) -> str:
 
 def _readable(body: bytes) -> list[Block]:
     """Return what can be read of a stream whose grammar is broken."""
-    reader = AnswerReader("identity")
-    pieces = reader.feed(body)
-    pieces += reader.finish()
     blocks: list[Block] = []
-    for kind, text in joined(pieces):
+    for kind, text in pieces_of_stream(body):
         last = blocks[-1] if blocks else None
         if kind == "error":
             # The decoder has reported it, or it is shown with the flow.

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from flows.reading.answer_text import AnswerReader, pieces_of_json
+from flows.reading.answer_text import (
+    SMALL_STREAM_BYTES,
+    AnswerReader,
+    pieces_of_json,
+    pieces_of_stream,
+)
 from flows.reading.event_pieces import Piece
 from flows.reading.json_text import parse_json
 from providers.wire.answer_form import is_events, is_json
@@ -85,7 +90,8 @@ def answer(body: bytes) -> Said:
     if is_json(body) and len(body) <= _PARSED_BYTES:
         return _gathered([pieces_of_json(parse_json(body).value)])
     if is_events(body):
-        return _gathered(_streamed(body))
+        is_small = len(body) <= SMALL_STREAM_BYTES
+        return _gathered([pieces_of_stream(body)] if is_small else _streamed(body))
     return Said()
 
 

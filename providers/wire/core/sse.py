@@ -10,12 +10,16 @@ because llama.cpp reports failures so; spaces before the first field are skipped
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from providers.base.errors import BadUpstreamStream
 
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
+
+_USUAL: Final = re.compile(rb"(?:event: ([^\r\n]*+)\n)?+data: ([^\r\n]*+)\n\n")
+"""An event of the form that most providers send; nothing in it is read twice."""
 
 # A byte order mark, and the spaces with which some servers keep a connection alive.
 _BLANK: Final = b"\xef\xbb\xbf \t"
@@ -78,7 +82,25 @@ class SseParser:
         if self._rest:
             return self._feed_after_rest(chunk)
         usual = self._usual_event(chunk)
-        return self._take_lines(chunk) if usual is None else [usual]
+        return self._take_events(chunk) if usual is None else [usual]
+
+    def _take_events(self, chunk: bytes) -> list[SseEvent]:
+        """Take many events: those of the usual form at once, what is behind them line by line."""
+        events: list[SseEvent] = []
+        start = 0
+        # Earlier lines may belong to the first event.
+        usual = None if self._data or self._event else _USUAL.match(chunk)
+        while usual is not None and usual.end() - start <= self.max_line_bytes:
+            name, data = usual.groups(b"")
+            self._offset += usual.end() - start
+            self._started = True
+            event = name.decode("utf-8", "replace") if name else ""
+            events.append(SseEvent(data, event, self._id, self._offset))
+            start = usual.end()
+            usual = _USUAL.match(chunk, start)
+        if start < len(chunk):
+            events += self._take_lines(chunk[start:])
+        return events
 
     def _usual_event(self, chunk: bytes) -> SseEvent | None:
         """Return the event of a chunk that holds exactly one of the usual form; else None.
@@ -128,7 +150,7 @@ class SseParser:
             return []
         whole = bytes(self._rest) + chunk
         self._rest = bytearray()
-        return self._take_lines(whole)
+        return self._take_events(whole)
 
     def _take_lines(self, buffer: bytes) -> list[SseEvent]:
         events: list[SseEvent] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -10,17 +10,22 @@ from flows.bodies.plain_bodies import PlainBodies
 from flows.lineage.fresh_flows import FreshFlow, FreshFlows
 from flows.lineage.linker import Linker, pending
 from flows.models import Flow, FlowLink, FlowText
+from flows.reading import answer_text
 from flows.reading.cache_break import parts_of
+from flows.reading.event_pieces import Piece
 from flows.reading.turn_digest import digest
 from flows.record import FlowRecord
 from flows.redaction.redactor import Redactor
 from flows.search.indexer import Indexer, waiting
+from flows.search.stored_parts import plain_parts
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.wire.core.jsonio import dumps
+from providers.wire.core.sse import SseEvent, serialise
 from tests.flows.lineage.synthetic import SCRIPTS, untouched
 from tests.flows.lineage.test_linker import check
+from tests.flows.records import flow, side
 
 pytestmark = pytest.mark.django_db
 
@@ -127,6 +132,37 @@ def test_a_flow_whose_earlier_one_is_deleted_has_its_texts_later() -> None:
     assert [each.pk for each in waiting()] == [sent[1].id]
     assert links.index_waiting(50) == 1
     assert FlowText.objects.get(pk=sent[1].id).base == ""
+
+
+def test_each_event_of_a_stream_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row, the link and the search text of a flow share what was read of its response."""
+    read: list[bytes] = []
+    read_event = answer_text._ReadEvents.read
+
+    def spy(events: answer_text._ReadEvents, event: SseEvent) -> Iterable[Piece]:
+        read.append(event.data)
+        return read_event(events, event)
+
+    monkeypatch.setattr(answer_text._ReadEvents, "read", spy)
+    said = [f"the flow's own words, number {number}" for number in range(20)]
+    events = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+        for text in said
+    ]
+    stream = b"".join(serialise(dumps(event)) for event in events)
+    asked = {"messages": [{"role": "user", "content": "Count."}], "model": "m"}
+    sides = (
+        side("client", dumps(asked), method="POST", url="http://h/v1/messages"),
+        side("upstream", stream, status_code=200),
+        side("delivered", stream, status_code=200),
+    )
+    links = caught_up()
+    rows = built([flow("streamed", sides=sides, is_stream=True)], links)
+    found = links.additions_of(fresh(rows))
+    assert len(read) == len(events)
+    text = found["streamed"].text
+    assert text is not None
+    assert "".join(said) in plain_parts(text.parts).decode()
 
 
 @pytest.mark.parametrize(
