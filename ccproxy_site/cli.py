@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from django.core.management import BaseCommand
 
     from interceptor.config.files.server import ServerSettings
+    from interceptor.operate.command_settings import CommandSettings
 
 _HELP = """\
 usage: ccproxy [--config PATH] [-v] COMMAND [ARGUMENT ...]
@@ -252,9 +253,15 @@ def _completion(options: Namespace) -> int:
     return 0
 
 
+def _command_settings() -> CommandSettings:
+    from interceptor.operate.command_settings import load_command_settings
+
+    return load_command_settings(config_dir(), os.environ)
+
+
 def _status(options: Namespace) -> int:
     """Return the exit code of a health check; without one, show what runs."""
-    settings = _server_settings()
+    settings = _command_settings()
     if options.proxy or options.inspect or options.mcp:
         from interceptor.operate.liveness import check
 
@@ -268,7 +275,7 @@ def _listed(options: Namespace) -> int | None:
     """Return 0 once the newest flows are listed, or None for a list that needs Django."""
     from flows.management.plain_listing import is_plain
 
-    if not is_plain(options, _server_settings().flows.default_jq_filters):
+    if not is_plain(options, has_default_filters=_command_settings().has_default_filters):
         return None
     from ccproxy_site.terminal.plain_commands import show_newest_flows
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-
-import dj_database_url
 
 from providers.base.errors import ConfigError
 from providers.base.nearest import name_hint
+
+if TYPE_CHECKING:
+    from dj_database_url import DBConfig
 
 CONNECTION_AGE_S: Final = 60
 SQLITE_OPTIONS: Final = {
@@ -35,6 +36,9 @@ def database_from_url(url: str, config_dir: Path) -> dict[str, Any]:
     # The library knows more databases; ccproxy is tested with these two.
     if url.partition(":")[0] not in _SCHEMES:
         raise ConfigError("DATABASE_URL must begin with postgresql:// or sqlite:///")
+    # Imported only here: most databases are the file of the config directory.
+    import dj_database_url
+
     try:
         entry = dj_database_url.parse(url, conn_max_age=CONNECTION_AGE_S)
     except ValueError:
@@ -46,7 +50,7 @@ def database_from_url(url: str, config_dir: Path) -> dict[str, Any]:
     return dict(entry)
 
 
-def _sqlite_from(entry: dj_database_url.DBConfig, config_dir: Path) -> dict[str, Any]:
+def _sqlite_from(entry: DBConfig, config_dir: Path) -> dict[str, Any]:
     """Check what only a SQLite URL can get wrong: it names a file, and has no other parameters."""
     # The library turns a missing path into a database in memory, which every thread has for itself.
     if entry["NAME"] == ":memory:":

@@ -16,7 +16,7 @@ from ccproxy_site.process.secret_file import read_or_create_secret
 from ccproxy_site.roles import Role, apps_of, take_role
 from interceptor.config.files.directory import config_dir
 from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import url_host
+from providers.base.loopback import url_host
 from providers.base.private_file import KEY_FILE_NAME
 
 BASE_DIR = Path(__file__).resolve().parent.parent

@@ -25,7 +25,7 @@ from providers.base.loopback import is_loopback
 from providers.base.nearest import name_hint
 
 if TYPE_CHECKING:
-    from interceptor.config.files.server import ServerSettings
+    from interceptor.operate.command_settings import CommandSettings
     from jail.run.found_interceptor import Found
 
 HELP = """\
@@ -78,11 +78,11 @@ def main(arguments: list[str]) -> int:
         # Fails as a shell does, before anything is started for it.
         return _become(command, dict(os.environ))
     # Imported only here: they take longer than the help.
-    from interceptor.config.files.load_settings import load_server_settings
+    from interceptor.operate.command_settings import load_command_settings
     from jail.run.found_interceptor import find_or_start
 
     directory = config_dir()
-    settings = load_server_settings(directory, os.environ)
+    settings = load_command_settings(directory, os.environ)
     found = find_or_start(settings, directory)
     own_credentials = settings.own_credentials and "--stored" not in options
     route = Route(found.proxy_url, new_run(command[0]), own_credentials)
@@ -109,7 +109,7 @@ def _plan(command: list[str], route: Route, options: list[str]) -> RunPlan:
 
 
 def _with_listener(
-    plan: RunPlan, settings: ServerSettings, directory: Path, run: str, options: list[str]
+    plan: RunPlan, settings: CommandSettings, directory: Path, run: str, options: list[str]
 ) -> RunPlan:
     """Take a listener of the forward proxy, which ends with this process and its children.
 
@@ -120,7 +120,7 @@ def _with_listener(
     from jail.ca_bundle import write_bundle
     from jail.run.forward_variables import forward_variables
 
-    bundle = write_bundle(directory, settings.cert_dir(directory), os.environ)
+    bundle = write_bundle(directory, Path(settings.cert_dir), os.environ)
     url, lease = take_forward_lease(
         directory,
         label=run,
@@ -135,9 +135,9 @@ def _with_listener(
 
 def _print(command: list[str], options: list[str]) -> int:
     """Print the variables and the command line, as a shell takes them. Starts nothing."""
-    from interceptor.config.files.load_settings import load_server_settings
+    from interceptor.operate.command_settings import load_command_settings
 
-    settings = load_server_settings(config_dir(), os.environ)
+    settings = load_command_settings(config_dir(), os.environ)
     own_credentials = settings.own_credentials and "--stored" not in options
     plan = _plan(command, Route(settings.proxy_url, "NAME", own_credentials), options)
     if plan.by_forward:
@@ -155,7 +155,7 @@ def _print(command: list[str], options: list[str]) -> int:
 
 
 def _given_by(
-    settings: ServerSettings, directory: Path, route: Route
+    settings: CommandSettings, directory: Path, route: Route
 ) -> tuple[Route, dict[str, str]]:
     """Return the route with a client token where the proxy requires one, and keys with it."""
     if is_loopback(settings.host):

@@ -26,7 +26,7 @@ from flows.handover.ring import Ring, RingWriter
 from flows.handover.sink import RingSink
 from interceptor.access.caller_rules import guard_rules
 from interceptor.addons.mcp.forward_mcp import McpAddress
-from interceptor.config.files.server import ServerSettings, reachable_host
+from interceptor.config.files.server import ServerSettings
 from interceptor.config.snapshot.build import build_snapshot
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
@@ -50,6 +50,7 @@ from providers.auth.resolve import CredentialResolver
 from providers.base.errors import CcproxyError
 from providers.base.http_client import load_httpx
 from providers.base.keyring import keyring_at
+from providers.base.loopback import reachable_host
 from providers.base.version import product_version
 
 logger = logging.getLogger("ccproxy")

@@ -13,15 +13,15 @@ from typing import Any
 from ccproxy_site.database_url import database_from_url
 from ccproxy_site.roles import Role, apps_of
 from interceptor.config.files.directory import config_dir
-from interceptor.config.files.server import ServerSettings
 from interceptor.config.transfer.migration_names import has_all_migrations
+from interceptor.operate.command_settings import CommandSettings
 from providers.reading.database_reader import Read, UnreadableDatabase, is_sqlite
 from providers.reading.plain_reader import reading
 
 _PRIVATE_MODE = 0o600
 
 
-def show_status(options: Namespace, settings: ServerSettings) -> int:
+def show_status(options: Namespace, settings: CommandSettings) -> int:
     """Print what runs, as `ccproxy status` does."""
     from interceptor.operate.status import print_table, status_report
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-from http.client import HTTPConnection, HTTPException
+import time
 from typing import Any
 
-from interceptor.config.files.server import ServerSettings, reachable_host
+from interceptor.operate.command_settings import CommandSettings
+from providers.base.loopback import reachable_host
 
 CONNECT_TIMEOUT_S = 0.5
 HEALTH_TIMEOUT_S = 2.0
+_MOST_BYTES = 64 * 1024
 PROXY_DOWN, CONSOLE_DOWN, MCP_DOWN = 1, 2, 4
 
 
@@ -35,30 +37,44 @@ def recording_problem(host: str, port: int) -> str:
 
 def _health(host: str, port: int) -> dict[str, Any]:
     """Return what /health says; {} where nothing answers, or something else than a proxy."""
-    connection = HTTPConnection(reachable_host(host), port, timeout=HEALTH_TIMEOUT_S)
     try:
-        connection.request("GET", "/health")
-        health = json.loads(connection.getresponse().read())
-    except (OSError, HTTPException, ValueError):
+        health = json.loads(_get_health(reachable_host(host), port))
+    except (OSError, ValueError):
         return {}
-    finally:
-        connection.close()
     return health if isinstance(health, dict) else {}
 
 
-def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) -> int:
+def _get_health(host: str, port: int) -> bytes:
+    """Return the body of /health.
+
+    Without `http.client`, whose import takes as long as `ccproxy status` itself. The proxy closes
+    the connection behind its response, as the request says, so its end is the body's.
+
+    Raises:
+        OSError: nothing answers, or not within `HEALTH_TIMEOUT_S`.
+        ValueError: the response is longer than any of ours, or the host is no name.
+    """
+    deadline = time.monotonic() + HEALTH_TIMEOUT_S
+    authority = f"[{host}]" if ":" in host else host
+    request = f"GET /health HTTP/1.1\r\nHost: {authority}:{port}\r\nConnection: close\r\n\r\n"
+    response = b""
+    with socket.create_connection((host, port), timeout=HEALTH_TIMEOUT_S) as connection:
+        connection.sendall(request.encode())
+        while chunk := connection.recv(_MOST_BYTES):
+            response += chunk
+            connection.settimeout(max(0.001, deadline - time.monotonic()))
+            if len(response) > _MOST_BYTES:
+                raise ValueError("it is no response of ours")
+    return response.partition(b"\r\n\r\n")[2]
+
+
+def check(settings: CommandSettings, *, proxy: bool, inspect: bool, mcp: bool) -> int:
     """Return the exit code of a health check: the sum of what was asked for and is down."""
     code = 0
     if proxy and not is_listening(settings.host, settings.port):
         code |= PROXY_DOWN
-    if inspect and not is_listening(settings.console.host, settings.inspector.port):
+    if inspect and not is_listening(settings.console_host, settings.console_port):
         code |= CONSOLE_DOWN
-    server = settings.mcp.http
-    if mcp and mcp_shall_run(settings) and not is_listening(server.host, server.port):
+    if mcp and settings.mcp_enabled and not is_listening(settings.mcp_host, settings.mcp_port):
         code |= MCP_DOWN
     return code
-
-
-def mcp_shall_run(settings: ServerSettings) -> bool:
-    """Return True when `ccproxy start` runs the MCP server."""
-    return settings.mcp.http.enabled

@@ -17,11 +17,11 @@ from rich.text import Text
 from flows.display.units import plural
 from flows.search.waiting_count import waiting_flows
 from interceptor.config.files.directory import CONFIG_FILE_NAME
-from interceptor.config.files.server import ServerSettings, url_host
 from interceptor.instances.heartbeat_rows import running_rows
 from interceptor.instances.notices import notices
 from interceptor.instances.running_cooldowns import running_cooldowns
-from interceptor.operate.liveness import is_listening, mcp_shall_run, recording_problem
+from interceptor.operate.command_settings import CommandSettings
+from interceptor.operate.liveness import is_listening, recording_problem
 from interceptor.operate.python_build import python_build
 from interceptor.pipeline.hook import Stage
 from providers.reading.database_reader import Read, UnreadableDatabase, database_name
@@ -36,32 +36,30 @@ SELECT stage, name FROM interceptor_hooksetting WHERE enabled ORDER BY stage, po
 
 
 def status_report(
-    settings: ServerSettings, directory: Path, database: Mapping[str, Any]
+    settings: CommandSettings, directory: Path, database: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return everything about this installation as plain data.
 
     Args:
         database: its entry of Django's `DATABASES`.
     """
-    log = settings.log_path(directory)
-    mcp = settings.mcp.http
     report: dict[str, Any] = {
         "proxy": is_listening(settings.host, settings.port),
         "url": settings.proxy_url,
         "config": _files(directory),
         "hooks": {str(stage): [] for stage in Stage},
-        "log": str(log) if log else None,
+        "log": settings.log_path or None,
         "inspector": {
-            "running": is_listening(settings.console.host, settings.inspector.port),
+            "running": is_listening(settings.console_host, settings.console_port),
             "entry_port": settings.port,
-            "inspect_port": settings.inspector.port,
+            "inspect_port": settings.console_port,
             "inspect_url": settings.console_url,
         },
         "mcp": {
-            "enabled": mcp_shall_run(settings),
-            "running": mcp_shall_run(settings) and is_listening(mcp.host, mcp.port),
-            "port": mcp.port,
-            "url": f"http://{url_host(mcp.host)}:{mcp.port}/mcp",
+            "enabled": settings.mcp_enabled,
+            "running": settings.mcp_enabled and is_listening(settings.mcp_host, settings.mcp_port),
+            "port": settings.mcp_port,
+            "url": settings.mcp_url,
         },
         "database": database_name(database),
         "python": python_build(),

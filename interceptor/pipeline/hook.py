@@ -20,11 +20,11 @@ from enum import StrEnum
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from providers.base.errors import RefuseRequest
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from interceptor.pipeline.exchange import Exchange
 
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from interceptor.config.files.server import ServerSettings, reachable_host, url_host
+from interceptor.operate.command_settings import CommandSettings
 from interceptor.operate.liveness import is_ccproxy, is_listening
 from providers.base.errors import ConfigError
 from providers.base.file_lock import FileLock
+from providers.base.loopback import reachable_host, url_host
 
 PORTS: Final = {
     "proxy": "CCPROXY_PORT",
@@ -44,7 +45,7 @@ class Found:
     is_own: bool = False
 
 
-def find_or_start(settings: ServerSettings, directory: Path) -> Found:
+def find_or_start(settings: CommandSettings, directory: Path) -> Found:
     """Return the interceptor of these settings; start one where nothing of ours listens.
 
     Raises:
@@ -66,7 +67,7 @@ def find_or_start(settings: ServerSettings, directory: Path) -> Found:
         return _start(settings, folder, shared)
 
 
-def _start(settings: ServerSettings, folder: Path, shared: FileLock) -> Found:
+def _start(settings: CommandSettings, folder: Path, shared: FileLock) -> Found:
     ports = free_ports(settings)
     environ = {**os.environ, **{PORTS[name]: str(port) for name, port in ports.items()}}
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_PACKAGES, environ.get("PYTHONPATH"))))
@@ -87,7 +88,7 @@ def _start(settings: ServerSettings, folder: Path, shared: FileLock) -> Found:
     _wait_until_ready(keeper, settings.host, ports["proxy"], log)
     return Found(
         f"http://{url_host(settings.host)}:{ports['proxy']}",
-        f"http://{url_host(settings.console.host)}:{ports['console']}",
+        f"http://{url_host(settings.console_host)}:{ports['console']}",
         shared,
         is_own=True,
     )
@@ -109,12 +110,12 @@ def _last_line(log: Path) -> str:
     return lines[-1].removeprefix("ccproxy: ") if lines else "see: ccproxy logs"
 
 
-def free_ports(settings: ServerSettings) -> dict[str, int]:
+def free_ports(settings: CommandSettings) -> dict[str, int]:
     """Return the ports of the settings, each that is taken replaced by a free one."""
     wanted = {
         "proxy": (settings.host, settings.port),
-        "console": (settings.console.host, settings.inspector.port),
-        "mcp": (settings.mcp.http.host, settings.mcp.http.port),
+        "console": (settings.console_host, settings.console_port),
+        "mcp": (settings.mcp_host, settings.mcp_port),
     }
     return {name: _free_port(host, port) for name, (host, port) in wanted.items()}
 

@@ -1,4 +1,4 @@
-"""Addresses that stay on this machine."""
+"""Addresses that stay on this machine, and those at which it reaches its own listeners."""
 
 from __future__ import annotations
 
@@ -16,3 +16,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def reachable_host(bind: str) -> str:
+    """Return the address at which this machine reaches a bind address.
+
+    A wildcard becomes loopback: `0.0.0.0` → `127.0.0.1`.
+    """
+    host = bind.strip("[]")
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def url_host(bind: str) -> str:
+    """Return a bind address as the host of a URL: wildcards become loopback, IPv6 gets brackets."""
+    host = reachable_host(bind)
+    return f"[{host}]" if ":" in host else host

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Final
 
@@ -25,6 +24,9 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     # The comparison takes time by the product of both lengths.
     if not word or len(word) > _MAX_WORD_CHARS:
         return ""
+    # Imported only here: most commands have no misspelt word.
+    import difflib
+
     found = difflib.get_close_matches(word, list(by_lower), n=1, cutoff=cutoff)
     if not found and len(word) >= _MIN_PREFIX_CHARS:
         found = [name for name in by_lower if name.startswith(word)]

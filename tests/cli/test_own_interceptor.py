@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from interceptor.config.files.server import ServerSettings
+from interceptor.operate.command_settings import settings_for_commands
 from interceptor.operate.liveness import is_ccproxy, is_listening
 from jail.run.found_interceptor import free_ports
 from jail.run.keeper import keep
@@ -109,7 +110,7 @@ def test_a_port_that_is_taken_is_replaced(listener: socket.socket) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = probe.getsockname()[1]
     settings = ServerSettings.model_validate({"port": taken, "inspector": {"port": free}})
-    ports = free_ports(settings)
+    ports = free_ports(settings_for_commands(settings, Path("/nowhere")))
     assert ports["console"] == free and ports["proxy"] not in (taken, 0)
     assert not is_ccproxy("127.0.0.1", free)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
 from interceptor.config.files.server import ServerSettings
+from interceptor.operate.command_settings import CommandSettings, settings_for_commands
 from interceptor.operate.liveness import check, is_listening
 
 
@@ -27,15 +29,17 @@ def test_the_exit_code_is_the_sum_of_what_is_down(bare_ccproxy, flags, code):
     assert not bare_ccproxy.directory.exists()
 
 
+def _settings(values: dict[str, object]) -> CommandSettings:
+    return settings_for_commands(ServerSettings.model_validate(values), Path("/nowhere"))
+
+
 def test_what_is_up_is_not_counted(listener):
     port = listener.getsockname()[1]
-    up = ServerSettings.model_validate(
-        {"port": port, "inspector": {"port": port}, "mcp": {"http": {"port": port}}}
-    )
+    up = _settings({"port": port, "inspector": {"port": port}, "mcp": {"http": {"port": port}}})
     assert check(up, proxy=True, inspect=True, mcp=True) == 0
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        down = up.model_copy(update={"port": closed.getsockname()[1]})
+        down = up._replace(port=closed.getsockname()[1])
         assert check(down, proxy=True, inspect=True, mcp=True) == 1
         assert check(down, proxy=False, inspect=True, mcp=True) == 0
 
@@ -44,10 +48,10 @@ def test_the_mcp_server_counts_where_it_is_enabled():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-        settings = ServerSettings.model_validate({"mcp": {"http": {"port": port}}})
+        settings = _settings({"mcp": {"http": {"port": port}}})
         assert check(settings, proxy=False, inspect=False, mcp=True) == 4
         assert check(settings, proxy=False, inspect=False, mcp=False) == 0
-        off = ServerSettings.model_validate({"mcp": {"http": {"port": port, "enabled": False}}})
+        off = _settings({"mcp": {"http": {"port": port, "enabled": False}}})
         assert check(off, proxy=False, inspect=False, mcp=True) == 0
 
 

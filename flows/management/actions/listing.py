@@ -33,7 +33,8 @@ def run(command: BaseCommand, options: Namespace) -> None:
     if options.follow:
         follow(command, options)
     is_terminal = command.stdout.isatty()
-    if is_plain(options, settings.CCPROXY.flows.default_jq_filters):
+    has_default_filters = bool(settings.CCPROXY.flows.default_jq_filters)
+    if is_plain(options, has_default_filters=has_default_filters):
         output, errors = command.stdout, command.stderr
         print_newest(read, options.number, output, errors, is_terminal=is_terminal)
         return

@@ -29,6 +29,7 @@ from interceptor.config.files.groups import (
 )
 from interceptor.config.files.notices_section import NoticesSettings
 from providers.base.errors import ConfigError
+from providers.base.loopback import url_host
 from providers.base.upstream_proxy import SETTING, parse_setting
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -148,18 +149,3 @@ class ServerSettings(Group):
     def console_url(self) -> str:
         """The console's URL on this machine."""
         return f"http://{url_host(self.console.host)}:{self.inspector.port}"
-
-
-def reachable_host(bind: str) -> str:
-    """Return the address at which this machine reaches a bind address.
-
-    A wildcard becomes loopback: `0.0.0.0` → `127.0.0.1`.
-    """
-    host = bind.strip("[]")
-    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-
-
-def url_host(bind: str) -> str:
-    """Return a bind address as the host of a URL: wildcards become loopback, IPv6 gets brackets."""
-    host = reachable_host(bind)
-    return f"[{host}]" if ":" in host else host

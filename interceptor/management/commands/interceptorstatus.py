@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from interceptor.management import parsers
+from interceptor.operate.command_settings import settings_for_commands
 from interceptor.operate.liveness import check
 from interceptor.operate.status import print_table, status_report
 
@@ -22,14 +23,14 @@ class Command(BaseCommand):
         parsers.interceptorstatus(parser)
 
     def handle(self, *_: Any, **options: Any) -> None:
+        directory = Path(settings.CONFIG_DIR)
+        commands = settings_for_commands(settings.CCPROXY, directory)
         flags = {name: options[name] for name in ("proxy", "inspect", "mcp")}
         if any(flags.values()):
-            if code := check(settings.CCPROXY, **flags):
+            if code := check(commands, **flags):
                 raise SystemExit(code)
             return
-        report = status_report(
-            settings.CCPROXY, Path(settings.CONFIG_DIR), settings.DATABASES["default"]
-        )
+        report = status_report(commands, directory, settings.DATABASES["default"])
         if options["json"]:
             self.stdout.write(json.dumps(report, indent=2))
         else:

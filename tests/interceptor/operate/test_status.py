@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from interceptor.config.files.server import ServerSettings
 from interceptor.models import InterceptorStatus
+from interceptor.operate.command_settings import settings_for_commands
 from interceptor.operate.status import from_rows, print_table, status_report
 from providers.reading.database_reader import UnreadableDatabase
 from providers.reading.django_reader import read
@@ -24,7 +25,9 @@ pytestmark = pytest.mark.django_db
 def _report() -> dict[str, Any]:
     """Return the report with what this test's transaction holds."""
     nowhere = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere/ccproxy.sqlite3"}
-    return status_report(ServerSettings(), ROOT, nowhere) | from_rows(read)
+    return status_report(settings_for_commands(ServerSettings(), ROOT), ROOT, nowhere) | from_rows(
+        read
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 
 from interceptor.config.files.directory import config_dir
 from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import ServerSettings, url_host
+from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
+from providers.base.loopback import url_host
 
 
 def load(directory: Path, text: str, **environ: str) -> ServerSettings:
