@@ -5,12 +5,15 @@ slows all of them.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import fmean, median, quantiles
+from typing import NamedTuple
 
-from tests.bench.load import Answer, closed_loop, connected
+from tests.bench.load import Answer, Connection, closed_loop, connected
 from tests.bench.servers import Target
 from tests.bench.traffic import times
 
@@ -48,6 +51,32 @@ class Sample:
         return [delay for answer in self.answers for delay in answer.event_delays]
 
 
+class Spread(NamedTuple):
+    """A median, and the bounds between which the true one is in 95 of 100 cases."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Return the median and its interval.
+
+    The bounds are values themselves, whose ranks follow from the binomial distribution: no
+    assumption about how the values scatter. Up to five values they are the least and the greatest.
+    """
+    found = sorted(values)
+    number = len(found)
+    kept_rank, outside = 0, 0.0
+    for rank in range((number + 1) // 2):
+        # Cases in which the true median is not between the values of this rank from both ends.
+        outside += 2 * math.comb(number, rank) / 2**number
+        if outside > 0.05:
+            break
+        kept_rank = rank
+    return Spread(median(found), found[kept_rank], found[number - 1 - kept_rank])
+
+
 class Series:
     """The samples of all rounds, by server."""
 
@@ -60,8 +89,15 @@ class Series:
 
     def ratio(self, name: str, base: str, measure: Callable[[Sample], float]) -> float:
         """The median of the ratios within each round."""
-        pairs = zip(self._samples[name], self._samples[base], strict=True)
-        return median(measure(sample) / measure(other) for sample, other in pairs)
+        return median(self.ratios(name, (base,), measure))
+
+    def ratios(
+        self, name: str, bases: Sequence[str], measure: Callable[[Sample], float]
+    ) -> list[float]:
+        """The ratios within each round, to the mean of several servers."""
+        others = zip(*(self._samples[base] for base in bases), strict=True)
+        pairs = zip(self._samples[name], others, strict=True)
+        return [measure(sample) / fmean(map(measure, other)) for sample, other in pairs]
 
     def added(self, name: str, base: str, measure: Callable[[Sample], float]) -> float:
         """The median of the differences within each round."""
@@ -103,6 +139,64 @@ def sample(target: Target, load: Load, later_s: float = 0.0) -> Sample:
     index_s = target.cpu_s() - recorded_s
     proxy_s = target.proxy_cpu_s() - proxy_before_s
     return Sample(wall_s, recorded_s - before_s, index_s, proxy_s, answers)
+
+
+def sample_at_once(
+    targets: Sequence[Target], load: Load, later_s: float = 0.0
+) -> dict[str, Sample]:
+    """Ask several servers in the same seconds, request by request in turn; return their samples.
+
+    What disturbs one of them disturbs all. `later_s` as in `sample`.
+    """
+    for target in targets:
+        target.settle()
+    before_s = {target.name: target.cpu_s() for target in targets}
+    proxy_before_s = {target.name: target.proxy_cpu_s() for target in targets}
+    wall_s, answers = asyncio.run(_ask_in_turn(targets, load))
+    for target in targets:
+        target.acknowledged += len(answers[target.name])
+    for target in targets:
+        target.wait_for_record()
+    recorded_s = {target.name: target.cpu_s() for target in targets}
+    for target in targets:
+        target.settle()
+    time.sleep(later_s)
+    return {
+        target.name: Sample(
+            wall_s,
+            recorded_s[target.name] - before_s[target.name],
+            target.cpu_s() - recorded_s[target.name],
+            target.proxy_cpu_s() - proxy_before_s[target.name],
+            answers[target.name],
+        )
+        for target in targets
+    }
+
+
+async def _ask_in_turn(
+    targets: Sequence[Target], load: Load
+) -> tuple[float, dict[str, list[Answer]]]:
+    """Ask with `load.connections` clients, each of which goes from server to server."""
+    answers: dict[str, list[Answer]] = {target.name: [] for target in targets}
+    async with AsyncExitStack() as stack:
+        clients: dict[str, list[Connection]] = {}
+        for target in targets:
+            opened = connected(target.port, load.connections)
+            clients[target.name] = await stack.enter_async_context(opened)
+
+        async def one(client: int) -> None:
+            for number in range(load.requests // load.connections):
+                # A, B, C and then C, B, A: none is always the first, or always behind the same.
+                for target in targets if (client + number) % 2 else reversed(targets):
+                    connection = clients[target.name][client]
+                    answer = await connection.ask(load.make(target.port))
+                    if answer.status_code != 200:
+                        raise AssertionError(f"an answer has status {answer.status_code}")
+                    answers[target.name].append(answer)
+
+        began = time.perf_counter()
+        await asyncio.gather(*(one(client) for client in range(load.connections)))
+        return time.perf_counter() - began, answers
 
 
 async def _ask(target: Target, load: Load) -> tuple[float, list[Answer]]:
