@@ -13,11 +13,13 @@ gives the pieces ("text", "Hel") and ("text", "lo"), which `joined` makes ("text
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import (
     Iterable,
     Iterator,
     Sequence,
 )
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,10 +39,11 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
+from providers.wire.anthropic_messages.stream import AnthropicStreamDecoder
 from providers.wire.core.base import StreamDecoder
 from providers.wire.core.formats import provider_codec
 from providers.wire.core.ir import Block, Failure, Foreign, Text, Thinking, ToolCall
-from providers.wire.core.jsonio import dumps
+from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.sse import SseEvent, SseParser
 from providers.wire.core.stream_event import BlockStart, Delta, Event
 from providers.wire.response_reading import UNFORESEEN
@@ -48,6 +51,13 @@ from providers.wire.response_reading import UNFORESEEN
 _SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"error:", b"\xef\xbb\xbf")
 _SNIFFED_BYTES: Final = max(map(len, _SSE_STARTS))
 _ANTHROPIC_TYPES: Final = ("message_start", "message_delta", "content_block_")
+_ANTHROPIC_DELTA: Final = re.compile(
+    rb'\{"type": ?"content_block_delta", ?"index": ?(\d{1,6}), ?"delta": ?'
+    rb'\{"type": ?"(text_delta|thinking_delta|input_json_delta)", ?'
+    rb'"(text|thinking|partial_json)": ?("(?:[^"\\]|\\.)*+") ?\} *\}'
+)
+"""A delta as Anthropic writes it. Nothing else is in it, so it reports no failure."""
+_DELTA_NAMES: Final = ("content_block_delta", "")
 SMALL_STREAM_BYTES: Final = 64 * 1024
 SMALL_STREAMS: Final = 128
 """Remembered streams, of 64 KB at the most: those of a batch of the writer."""
@@ -138,9 +148,36 @@ class _ReadEvents:
     def __init__(self) -> None:
         self._decoder: StreamDecoder | None = None
         self._kind: Kind = "text"
+        # The block and the field of the last event, if it was a delta of a block that is open.
+        self._open: tuple[bytes, ...] = ()
+        self._is_delta = False
 
     def read(self, event: SseEvent) -> Iterable[Piece]:
-        """Return what an event adds."""
+        """Return what an event adds.
+
+        Most events continue the block of the one before, which changes nothing in the decoder:
+
+            {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}
+            {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"lo"}}
+
+        The decoder reads the first, and of the second only the text is read.
+        """
+        delta = _ANTHROPIC_DELTA.fullmatch(event.data)
+        if delta is None:
+            self._open = ()
+            return self._read(event)
+        *place, text = delta.groups()
+        if self._open == tuple(place) and event.event in _DELTA_NAMES:
+            with suppress(ValueError):
+                return (Piece(self._kind, loads(text)),)
+        pieces = self._read(event)
+        is_continued = self._is_delta and event.event in _DELTA_NAMES
+        self._open = tuple(place) if is_continued else ()
+        return pieces
+
+    def _read(self, event: SseEvent) -> Iterable[Piece]:
+        """Return what an event adds, read by the decoder."""
+        self._is_delta = False
         if self._decoder is None:
             wire = format_of_event(event.data)
             if wire is None:
@@ -151,6 +188,8 @@ class _ReadEvents:
         except UNREADABLE:
             # It breaks the grammar, but may still say something.
             return event_pieces(event.data)
+        is_anthropic = isinstance(self._decoder, AnthropicStreamDecoder)
+        self._is_delta = is_anthropic and [type(each) for each in decoded] == [Delta]
         if decoded and isinstance(decoded[-1], Failure):
             # What waits for other blocks came before the failure.
             decoded = [*decoded[:-1], *self._held(), decoded[-1]]

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import brotli
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.bytes.incremental import IncrementalDecoder
+from flows.reading import answer_text
 from flows.reading.answer_text import AnswerReader, joined
 from flows.reading.event_pieces import Kind, Piece, pieces_of, says
 from flows.reading.json_text import parse_json, pretty
+from providers.wire.core.sse import serialise
 
 
 def read(data: bytes, encoding: str = "", step: int = 10**9) -> list[Piece]:
@@ -216,3 +222,69 @@ def test_every_recorded_stream_with_text_is_read(corpus: Path):
             unread.append(path.name)
     assert count > 50
     assert len(unread) <= count // 50, unread
+
+
+def _event(kind: str, index: int, **more: Any) -> dict[str, Any]:
+    return {"type": f"content_block_{kind}", "index": index, **more}
+
+
+_texts = st.text('ab"\\\n/é\ud83d{}led', max_size=6)
+_deltas = st.sampled_from(
+    [("text_delta", "text"), ("thinking_delta", "thinking"), ("input_json_delta", "partial_json")]
+)
+_blocks = st.sampled_from(
+    [
+        {"type": "text", "text": ""},
+        {"type": "thinking", "thinking": ""},
+        {"type": "tool_use", "id": "t", "name": "ls", "input": {}},
+        {"type": "server_tool_use", "id": "s", "name": "search", "input": {}},
+        {"type": "unheard_of"},
+    ]
+)
+_indexes = st.integers(0, 2)
+_events = st.one_of(
+    st.builds(
+        lambda index, delta, text: _event("delta", index, delta={"type": delta[0], delta[1]: text}),
+        _indexes,
+        _deltas,
+        _texts,
+    ),
+    st.builds(
+        lambda index, delta, text: _event(
+            "delta", index, delta={"type": "text_delta", delta[1]: text}
+        ),
+        _indexes,
+        _deltas,
+        _texts,
+    ),
+    st.builds(lambda index, block: _event("start", index, content_block=block), _indexes, _blocks),
+    st.builds(lambda index: _event("stop", index), _indexes),
+    st.sampled_from(
+        [
+            {"type": "ping"},
+            {"type": "message_start", "message": {"role": "assistant", "content": []}},
+            {"type": "message_stop"},
+            {"type": "error", "error": {"message": "overloaded"}},
+        ]
+    ),
+)
+
+
+@given(
+    st.lists(st.tuples(_events, st.integers(1, 4)), max_size=25),
+    st.sampled_from([(",", ":"), (", ", ": ")]),
+    st.sampled_from(["", "content_block_delta", "error"]),
+)
+def test_deltas_that_go_on_are_read_as_the_decoder_reads_them(
+    events: list[tuple[dict[str, Any], int]], separators: tuple[str, str], name: str
+) -> None:
+    stream = b""
+    for number, (event, times) in enumerate(events):
+        data = json.dumps(event, separators=separators).encode()
+        # The last of several is named differently.
+        for turn in range(times):
+            stream += serialise(data, name if number % 5 == 4 and turn == times - 1 else "")
+    never = re.compile(rb"(?!)")
+    with patch.object(answer_text, "_ANTHROPIC_DELTA", never):
+        expected = answer_text._stream(stream)
+    assert answer_text._stream(stream) == expected
