@@ -29,6 +29,11 @@ Context = dict[str, Any]
 CACHE_LIFE: Final = timedelta(minutes=5)
 """Time for which vendors keep a prompt by default (Anthropic; OpenAI: 5 to 10 minutes)."""
 
+_DIFFERING: Final = frozenset(
+    {FlowLink.Relation.BROKEN, FlowLink.Relation.COMPACTED, FlowLink.Relation.SWITCHED}
+)
+"""Relations of a prompt that does not begin with the earlier one."""
+
 
 @dataclass(frozen=True, slots=True)
 class CacheFinding:
@@ -130,7 +135,12 @@ def finding(flow: Flow) -> CacheFinding | None:
     previous = selectors.find_flow(link.previous)
     if previous is None:
         return None
-    sentence = _sentence(link) if link.is_break else _kept(flow, previous)
+    if link.is_break:
+        sentence = _sentence(link)
+    elif link.relation in _DIFFERING:
+        sentence = "The previous prompt is not the start of this one. Where they differ is unknown."
+    else:
+        sentence = _kept(flow, previous)
     return CacheFinding(sentence, _cost(flow, previous, link), previous, link)
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Final, NamedTuple
 
 from django.db import InterfaceError, OperationalError
 
 from flows.bodies.plain_bodies import PlainBodies
-from flows.lineage.linker import Linker, is_comparable
-from flows.lineage.stored_flow import Bodies, ReadFlow, StoredFlow, flow_of_texts
+from flows.lineage.linker import Linker, Prompt, is_comparable
+from flows.lineage.stored_flow import ReadFlow, StoredFlow, flow_of_texts
 from flows.models import Flow, FlowLink, FlowText
 from flows.search.indexer import Indexer
 from flows.sides import PartTexts
@@ -108,6 +108,8 @@ class FreshFlows:
 
     def _additions_of(self, flows: Sequence[FreshFlow]) -> Additions:
         found: Additions = {}
+        # A break is described by the earlier prompt, which may be in this batch as well.
+        unwritten: dict[str, Prompt] = {}
         for flow, parts in flows:
             stored = flow_of_texts(flow, parts)
             bodies = self.bodies.all_of(stored.digests)
@@ -115,7 +117,9 @@ class FreshFlows:
                 # The later ones wait with it: they may go on from it.
                 break
             try:
-                found[flow.pk] = self._addition(stored, bodies)
+                prompt = Prompt(flow, ReadFlow(stored, bodies))
+                found[flow.pk] = self._addition(stored, prompt, unwritten)
+                unwritten[flow.pk] = prompt
             except (InterfaceError, OperationalError):
                 raise
             except Exception:
@@ -124,10 +128,11 @@ class FreshFlows:
                 found[flow.pk] = Addition(None, None)
         return found
 
-    def _addition(self, stored: StoredFlow, bodies: Bodies) -> Addition:
-        flow = stored.flow
-        read = ReadFlow(stored, bodies)
-        link = self._linker.link_of(flow, read) if is_comparable(flow) else None
+    def _addition(
+        self, stored: StoredFlow, prompt: Prompt, unwritten: Mapping[str, Prompt]
+    ) -> Addition:
+        flow, read = prompt
+        link = self._linker.link_of(prompt, unwritten) if is_comparable(flow) else None
         text = None
         size_bytes = flow.request_size_bytes + flow.response_size_bytes
         # Messages of a websocket are read from the database.

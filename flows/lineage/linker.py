@@ -7,10 +7,11 @@ fills old records after an upgrade in the same way, and goes on where it stopped
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -78,6 +79,16 @@ _COLUMNS: Final = (
 logger = logging.getLogger(__name__)
 
 
+class Prompt(NamedTuple):
+    """A flow with its bodies, as one end of a comparison."""
+
+    flow: Flow
+    read: ReadFlow
+
+
+_ALONE: Final[Mapping[str, Prompt]] = MappingProxyType({})
+
+
 class Linker:
     """Maker of links. Not thread-safe; keeps the recent calls of each scope in memory."""
 
@@ -105,14 +116,16 @@ class Linker:
     def _link_group(self, group: Sequence[Flow]) -> list[FlowLink | None]:
         stored = [stored_flow(flow) for flow in group]
         bodies = load_bodies(chain.from_iterable(each.digests for each in stored))
-        return [self.link_of(each.flow, ReadFlow(each, bodies)) for each in stored]
+        return [self.link_of(Prompt(each.flow, ReadFlow(each, bodies))) for each in stored]
 
-    def link_of(self, flow: Flow, read: ReadFlow) -> FlowLink | None:
+    def link_of(self, prompt: Prompt, unwritten: Mapping[str, Prompt] = _ALONE) -> FlowLink | None:
         """Return the link of the newest flow of its scope; None if it is no prompt.
 
         Reads the database where it has to: for the first flow of a scope since the start, and for
-        the earlier prompt where they differ.
+        the earlier prompt where they differ. `unwritten` has flows that are written together with
+        this one, by id: the database does not know them yet.
         """
+        flow, read = prompt
         call = _call(flow, read)
         if call is None:
             return None
@@ -130,7 +143,7 @@ class Linker:
         }
         link = new_row(FlowLink, values)
         if found is not None:
-            self._compare(link, flow, read, call, found)
+            self._compare(link, prompt, call, found, unwritten)
         return link
 
     # --- the scope
@@ -176,7 +189,12 @@ class Linker:
     # --- the difference
 
     def _compare(
-        self, link: FlowLink, flow: Flow, read: ReadFlow, call: PromptCall, found: Predecessor
+        self,
+        link: FlowLink,
+        prompt: Prompt,
+        call: PromptCall,
+        found: Predecessor,
+        unwritten: Mapping[str, Prompt],
     ) -> None:
         link.previous = found.call.id
         link.relation = found.kinship
@@ -186,48 +204,46 @@ class Linker:
             link.relation = "repeated" if found.kinship == "repeated" else "continued"
             return
         if _keeps_all_of(call, found):
-            link.lost_tokens = lost_tokens(flow, found.call.cached_tokens)
+            link.lost_tokens = lost_tokens(prompt.flow, found.call.cached_tokens)
             return
-        previous = Flow.objects.select_related("parts").filter(pk=found.call.id).first()
-        if previous is None:
+        before = unwritten.get(found.call.id) or _stored_prompt(found.call.id)
+        if before is None:
             return
-        before = read_alone(previous)
-        broken = find_break(read.forwarded, before.forwarded)
+        broken = find_break(prompt.read.forwarded, before.read.forwarded)
         if found.is_other_model:
-            broken = Break("model", "model", 0, prompt_bytes(before.forwarded))
+            broken = Break("model", "model", 0, prompt_bytes(before.read.forwarded))
             link.relation = FlowLink.Relation.SWITCHED
-        link.lost_tokens = lost_tokens(flow, cached_tokens(previous))
+        link.lost_tokens = lost_tokens(prompt.flow, cached_tokens(before.flow))
         if broken is None:
             return
         if link.relation in ("continued", "repeated"):
             link.relation = FlowLink.Relation.BROKEN
-        self._describe(link, flow, previous, read, before, broken)
-        link.lost_usd = lost_usd(flow, link.lost_tokens, self._prices())
+        self._describe(link, prompt, before, broken)
+        link.lost_usd = lost_usd(prompt.flow, link.lost_tokens, self._prices())
 
-    def _describe(
-        self,
-        link: FlowLink,
-        flow: Flow,
-        previous: Flow,
-        read: ReadFlow,
-        before: ReadFlow,
-        broken: Break,
-    ) -> None:
+    def _describe(self, link: FlowLink, prompt: Prompt, before: Prompt, broken: Break) -> None:
+        flow, read = prompt
         link.path = broken.path
         link.kind = broken.kind
         link.kept_bytes = broken.kept_bytes
         link.total_bytes = broken.total_bytes
         if broken.kind == "model":
             # Google's requests name the model in their address alone.
-            link.before, link.after = _model(previous), _model(flow)
-            asked_for_other = flow.requested_model != previous.requested_model
+            link.before, link.after = _model(before.flow), _model(flow)
+            asked_for_other = flow.requested_model != before.flow.requested_model
             link.author = CLIENT if asked_for_other else "the proxy's route"
         else:
-            link.author = author_of(broken, read.sent, before.sent, read.hooks, flow.action)
-            around = excerpts(broken, read.forwarded, before.forwarded)
+            link.author = author_of(broken, read.sent, before.read.sent, read.hooks, flow.action)
+            around = excerpts(broken, read.forwarded, before.read.forwarded)
             link.before, link.after = storable_text(around.before), storable_text(around.after)
         for name, chars in _TEXT_CHARS.items():
             setattr(link, name, storable_text(getattr(link, name))[:chars])
+
+
+def _stored_prompt(flow_id: str) -> Prompt | None:
+    """Return a flow of the database; None for one that was deleted meanwhile."""
+    flow = Flow.objects.select_related("parts").filter(pk=flow_id).first()
+    return Prompt(flow, read_alone(flow)) if flow else None
 
 
 def _keeps_all_of(call: PromptCall, found: Predecessor) -> bool:

@@ -45,13 +45,14 @@ def caught_up(bodies: PlainBodies | None = None) -> FreshFlows:
     return links
 
 
-def test_links_made_in_memory_are_those_of_the_database() -> None:
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_links_made_in_memory_are_those_of_the_database(batch: int) -> None:
     agents = [script(script.__name__, session=script.__name__) for script in SCRIPTS]
     sent = [pair for agent in agents for pair in agent.sent]
     sent.sort(key=lambda pair: (pair[0].started_at, pair[0].id))
     links = caught_up()
-    for start in range(0, len(sent), 7):
-        rows = built([pair[0] for pair in sent[start : start + 7]], links)
+    for start in range(0, len(sent), batch):
+        rows = built([pair[0] for pair in sent[start : start + batch]], links)
         found = links.additions_of(fresh(reversed_pairs(rows)))
         assert len(found) == len(rows)
         assert all(each.text for each in found.values())
