@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from ccproxy_site.mains.ring_reader import ProxyRing
 from ccproxy_site.process.bridge import Bridge
 from flows.handover.ring import Ring
+from flows.lineage.backlog import Backlog
 from flows.live.running import RunningFlows
 from flows.record import FanOut, Sink
 from flows.services import mark_interrupted_of
@@ -71,6 +72,7 @@ class ProxyClient:
         self._bridge: Bridge | None = None
         self._facts: dict[str, Any] = {}
         self._grants, self._notes = grants, notes
+        self._told_backlog: Backlog | None = None
         self._closing: asyncio.Task[None] | None = None
         self.running = RunningFlows(on_began)
         self._ring = ProxyRing(
@@ -136,6 +138,13 @@ class ProxyClient:
     def tell_recording(self, problem: str) -> None:
         """Tell if flows are stored now; "" when they are."""
         self._say(recording=problem)
+
+    def tell_waiting(self, backlog: Backlog | None) -> None:
+        """Tell how many flows wait for their links and for the search index, if that is new."""
+        if backlog is None or not self.is_open or backlog == self._told_backlog:
+            return
+        self._told_backlog = backlog
+        self._say(waiting=backlog._asdict())
 
     def tell_notes(self, sessions: frozenset[str]) -> None:
         """Name the sessions for which events wait."""

@@ -11,7 +11,7 @@ import logging
 import os
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -100,7 +100,11 @@ class ProxyProcess:
         self._recording = RecordingState(tells_clients=self._settings.flows.not_recorded_header)
         self._is_active = asyncio.Event()
         self._link = RecorderLink(
-            self._configure, self._watch, self._heard_of_recording, self._heard_of_notes
+            self._configure,
+            self._watch,
+            self._heard_of_recording,
+            self._heard_of_notes,
+            self._heard_of_waiting,
         )
         self._notes = RemoteNotes(self._link.questions)
         self._writer = RingWriter(self._ring, self._link.ring_bell)
@@ -160,6 +164,9 @@ class ProxyProcess:
     def _heard_of_recording(self, problem: str) -> None:
         self._recording.problem = problem
         self._is_active.set()
+
+    def _heard_of_waiting(self, flows: Mapping[str, int]) -> None:
+        self._recording.waiting = flows
 
     def _heard_of_notes(self, sessions: frozenset[str]) -> None:
         self._notes.hear(sessions)

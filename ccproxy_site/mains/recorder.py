@@ -400,6 +400,8 @@ class Recorder:
                     client.tell_recording(problem)
                 for console in self._consoles:
                     console.say(recording=problem)
+            for client in self._clients.values():
+                client.tell_waiting(self._links.backlog)
             if self._writer.is_refused:
                 is_last = self._stopping.is_set()
                 await asyncio.to_thread(self._writer.relieve, everything=is_last)

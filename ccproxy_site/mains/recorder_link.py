@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ccproxy_site.process.bridge import Bridge
@@ -27,6 +27,7 @@ class RecorderLink:
         on_watch: gets the ids of the running flows that pages look at.
         on_recording: gets why flows are not stored now, "" when they are.
         on_notes: gets the sessions for which events wait.
+        on_waiting: gets how many flows wait for their links and for the index, {} if unknown.
     """
 
     def __init__(
@@ -35,11 +36,12 @@ class RecorderLink:
         on_watch: Callable[[frozenset[str]], None],
         on_recording: Callable[[str], None],
         on_notes: Callable[[frozenset[str]], None],
+        on_waiting: Callable[[Mapping[str, int]], None],
     ) -> None:
         self.connections = 0
         """Counts the recorder's lives that were met."""
         self._on_config, self._on_watch, self._on_recording = on_config, on_watch, on_recording
-        self._on_notes = on_notes
+        self._on_notes, self._on_waiting = on_notes, on_waiting
         self._bridge: Bridge | None = None
         self._bell: int | None = None
         self._hearing: set[asyncio.Task[None]] = set()
@@ -99,6 +101,7 @@ class RecorderLink:
                 self._bridge = None
                 self.questions.disconnect(bridge.say)
                 self._on_recording(RECORDER_GONE)
+                self._on_waiting({})
             await bridge.close()
 
     def _take(self, words: dict[str, Any]) -> None:
@@ -113,3 +116,5 @@ class RecorderLink:
             self._on_notes(frozenset(words["notes"]))
         elif "recording" in words:
             self._on_recording(words["recording"])
+        elif "waiting" in words:
+            self._on_waiting(words["waiting"])

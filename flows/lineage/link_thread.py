@@ -10,6 +10,7 @@ from typing import Final
 
 from django.db import DatabaseError, close_old_connections, connections
 
+from flows.lineage.backlog import Backlog, count_backlog
 from flows.lineage.fresh_flows import FreshFlows
 from flows.search.indexer import waiting
 from flows.search.segment_rows import build_segment, dissolve_segments, without_segment
@@ -33,6 +34,8 @@ _COUNT_EVERY_S: Final = 5.0
 """Time between two counts of those that wait: each reads as much as writing a flow."""
 _DISSOLVE_EVERY_S: Final = 300.0
 """Longest time that trigrams of a deleted flow stay, while few are deleted."""
+_BACKLOG_EVERY_S: Final = 5.0
+"""Time between two counts of what waits while there is work."""
 logger = logging.getLogger(__name__)
 
 
@@ -52,6 +55,9 @@ class LinkThread:
         self._waits_to_index = False
         self._is_awake = False
         self._count_at = 0.0
+        self._backlog_at = 0.0
+        self.backlog: Backlog | None = None
+        """What waited at the last count; None before the first one."""
         self._has_news = Event()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="flow-links", daemon=True)
@@ -102,6 +108,7 @@ class LinkThread:
         """Link and index flows until none waits; return whether there were any."""
         has_worked = False
         while not self._stopped.is_set():
+            self._count_backlog()
             if self._is_busy():
                 self._stopped.wait(_COMMIT_S)
                 continue
@@ -115,11 +122,26 @@ class LinkThread:
                 self._stopped.wait(_RETRY_S)
                 return has_worked
             if not count:
+                if not self._waits_to_index:
+                    # What is done now is not reported as waiting until the next flow comes.
+                    self._backlog_at = 0.0
+                    self._count_backlog()
                 return has_worked
             has_worked = True
             # As long a pause as the work took: the writer and the console get their turn.
             self._stopped.wait(time.monotonic() - began)
         return has_worked
+
+    def _count_backlog(self) -> None:
+        """Count what waits, not too often; while the database is away the last count is kept."""
+        if time.monotonic() < self._backlog_at:
+            return
+        self._backlog_at = time.monotonic() + _BACKLOG_EVERY_S
+        try:
+            self.backlog = count_backlog()
+        except DatabaseError as exc:
+            logger.debug("The flows that wait were not counted: %s", exc)
+            close_old_connections()
 
     def _step(self) -> int:
         """Do a little of each work; return how many flows or segments it was."""

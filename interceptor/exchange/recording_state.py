@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 RECORDING_HEADER = "x-ccproxy-recording"
 
@@ -15,6 +16,8 @@ class RecordingState:
     """A sentence, "" while flows are stored."""
     tells_clients: bool = False
     """Responses carry a header while flows are not stored."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Stored flows that wait for `links` and for the `search` index; empty while unknown."""
 
     @property
     def header(self) -> str:

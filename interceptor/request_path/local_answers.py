@@ -87,6 +87,8 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
 def _health(state: FlowState, around: Surroundings) -> dict[str, object]:
     found: dict[str, object] = {"status": "ok", "version": around.version}
     found["revision"] = state.snapshot.revision
+    if around.recording.waiting:
+        found["waiting"] = dict(around.recording.waiting)
     if around.recording.problem:
         # The status code stays 200: requests are answered all the same.
         found |= {"status": "degraded", "recording": around.recording.problem}

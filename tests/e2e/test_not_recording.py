@@ -44,6 +44,8 @@ def ask(site: Interceptor) -> httpx.Response:
 def test_it_is_said_while_the_database_is_locked(site: Interceptor) -> None:
     assert HEADER not in ask(site).headers
     assert site.health()["status"] == "ok"
+    nothing = {"links": 0, "search": 0}
+    wait_until(lambda: site.health().get("waiting") == nothing, "the flow is linked and indexed")
     with Console(site) as console:
         assert BANNER not in console.pages.get("/flows/").text
         with locked(site.database):
@@ -77,6 +79,7 @@ def test_it_is_said_while_there_is_no_recorder(site: Interceptor) -> None:
             lambda: BANNER not in console.pages.get("/flows/").text, "the console knows it too"
         )
     assert site.flow(ask(site).headers["x-ccproxy-flow"])["state"] == "done"
+    wait_until(lambda: "waiting" in site.health(), "the next recorder has counted")
     # A quick start leaves no time for the line of an interruption that lasts.
     assert "the recorder ended with -9 and is started again" in site.log
 

@@ -44,6 +44,7 @@ KEYRING = Keyring([Fernet.generate_key().decode()])
 _PROXY_ARGUMENTS = (
     "notes",
     "reasoning",
+    "recording",
     "require_token",
     "own_credentials",
     "rules",

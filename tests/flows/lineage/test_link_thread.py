@@ -7,10 +7,11 @@ from unittest.mock import patch
 import pytest
 from django.db import OperationalError
 
-from flows.lineage import link_thread
+from flows.lineage import backlog, link_thread
+from flows.lineage.backlog import count_backlog
 from flows.lineage.link_thread import LinkThread
 from flows.lineage.linker import Linker, pending
-from flows.models import FlowLink, FlowText
+from flows.models import Flow, FlowLink, FlowText
 from flows.search.indexer import waiting
 from tests.flows.lineage.synthetic import untouched
 from tests.flows.lineage.test_linker import record
@@ -42,13 +43,15 @@ def test_flows_are_linked_once_the_writer_rests_and_the_database_works() -> None
         try:
             thread._stopped.wait(0.1)
             assert (tries, pending().count()) == (0, total)
+            assert thread.backlog == (total, total)
             busy = False
             thread._has_news.set()
             eventually(lambda: FlowLink.objects.count() == total)
             # What a flow adds is known once it is linked.
-            eventually(lambda: not waiting().exists())
+            eventually(lambda: thread.backlog == (0, 0))
         finally:
             thread.close(5)
+    assert not waiting().exists()
     assert not pending().exists()
     assert FlowText.objects.count() == total
     assert not thread._thread.is_alive()
@@ -75,3 +78,16 @@ def test_texts_are_indexed_once_the_traffic_rests_or_too_many_wait(limit: str, v
                 eventually(lambda: not waiting().exists())
         finally:
             thread.close(5)
+
+
+@pytest.mark.django_db
+def test_what_waits_is_counted_up_to_a_bound_and_running_flows_are_left_out() -> None:
+    record(pair[0] for pair in untouched("s", 3).sent)
+    total = pending().count()
+    running = Flow.objects.order_by("pk").values_list("pk", flat=True)[:1]
+    Flow.objects.filter(pk__in=list(running)).update(state=Flow.State.LIVE)
+    linked = Flow.objects.exclude(state=Flow.State.LIVE).values_list("pk", flat=True)[:1]
+    Flow.objects.filter(pk__in=list(linked)).update(indexed=True)
+    assert count_backlog() == (total - 2, total - 1)
+    with patch.object(backlog, "MAX_COUNTED", 1):
+        assert count_backlog() == (1, 1)

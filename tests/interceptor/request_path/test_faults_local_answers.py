@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
+from interceptor.exchange.recording_state import RecordingState
 from interceptor.notes.notification import NOTIFY_PATH
 from interceptor.request_path.local_answers import UNRECORDED_PATHS
 from tests.fakes.upstream import Upstream
@@ -66,3 +68,17 @@ def test_what_carries_content_is_recorded(proxy: Running, upstream: Upstream, pa
     proxy.sink.records.clear()
     sent = httpx.get(f"{proxy.url}{path}", headers={"x-api-key": "sk-ccproxy-up"})
     assert sent.headers["x-ccproxy-flow"] and upstream.last.path == path
+
+
+def test_health_says_what_waits_as_the_recorder_counts_it(upstream: Upstream) -> None:
+    recording = RecordingState()
+    with running_proxy(snapshot(provider("up", upstream.port)), recording=recording) as proxy:
+
+        def told() -> Any:
+            return httpx.get(f"{proxy.url}/health").json()
+
+        assert "waiting" not in told(), "nothing is known before the recorder's first word"
+        for links, search in ((0, 0), (3, 120)):
+            recording.waiting = {"links": links, "search": search}
+            # Flows that wait are recorded: nothing is degraded.
+            assert (told()["waiting"], told()["status"]) == (recording.waiting, "ok")
