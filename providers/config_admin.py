@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from providers.forms import ShortTextarea, StrictJSONField
@@ -50,6 +53,21 @@ class ConfigModelAdmin(ModelAdmin):
     formfield_overrides = {
         models.JSONField: {"form_class": StrictJSONField, "widget": ShortTextarea}
     }
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the row's entries of the audit log, which has the changes of every way.
+
+        The admin's own history knows nothing of commands, imports and REST.
+        """
+        row = self.get_object(request, unquote(object_id))
+        may_read = request.user.has_perm("providers.view_auditentry")
+        if row is None or not may_read or not self.has_view_permission(request, row):
+            reply: HttpResponse = super().history_view(request, object_id, extra_context)
+            return reply
+        query = urlencode({"q": f"{self.opts.verbose_name} {row}"})
+        return redirect(f"{reverse('admin:providers_auditentry_changelist')}?{query}")
 
     def get_changelist_form(
         self, request: HttpRequest, **kwargs: Any

@@ -78,6 +78,8 @@ def visitor(admin: Client) -> Client:
     seed_all()
     seed_session()
     make_one_of_each(user)
+    # A session that is active now, too.
+    make_flow(session_id=SESSION)
     SavedFilter.objects.create(owner=user, name="failures", query="error=true")
     link_all()
     return admin

@@ -147,6 +147,12 @@ def menus(request: HttpRequest) -> tuple[Menu, ...]:
     return _with_current(found, request.path)
 
 
+def title_at(address: str) -> str:
+    """Return the title of the page of the navigation at an address; "" for any other address."""
+    pages = [page for section in NAVIGATION for page in section.pages]
+    return next((page.title for page in pages if reverse(page.name) == address), "")
+
+
 def _links(request: HttpRequest, pages: Sequence[Page]) -> Iterator[Link]:
     for page in pages:
         if request.user.has_perms(page.rights):

@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.db.models import Model
+from django.utils.text import capfirst
 
-from ccproxy_site.frame.navigation import menus
+from ccproxy_site.frame.navigation import menus, title_at
 
 register = template.Library()
+
+
+@register.filter
+def crumb(part: dict[str, Any]) -> str:
+    """Return the text of one part of the way to a page of the admin.
+
+    A list is called as in the navigation. A row keeps its name as it is written.
+    """
+    title = str(part["title"])
+    if isinstance(part["title"], Model):
+        return title
+    return title_at(part.get("link", "")) or capfirst(title)
 
 
 @register.inclusion_tag("_top.html", takes_context=True)

@@ -10,13 +10,16 @@ from flows.console.page_access import console_page
 from flows.figures.dashboard import ACTIVE_MINUTES, dashboard
 from flows.figures.latencies import NEWEST
 from flows.queries.rights import VIEW_FLOWS
+from flows.sessions.session_list import add_titles
 
 
 @console_page(VIEW_FLOWS)
 def dashboard_page(request: HttpRequest) -> HttpResponse:
     """Show cost, requests, failures, latencies and running sessions."""
+    board = dashboard(timezone.now())
+    add_titles(board.sessions)
     context = {
-        "board": dashboard(timezone.now()),
+        "board": board,
         "active_minutes": ACTIVE_MINUTES,
         "newest": NEWEST,
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 
 from flows.console.page_access import console_page
@@ -21,17 +22,27 @@ from flows.figures.usage_summary import (
 )
 from flows.figures.usage_table import usage_lines
 from flows.queries.rights import VIEW_FLOWS
+from flows.sessions.session_list import add_titles
+from providers.base.nearest import capitalised, no_such
+
+DEFAULT_MEASURE: Final = "cost"
 
 
 @console_page(VIEW_FLOWS)
 def usage_page(request: HttpRequest) -> HttpResponse:
     """Show tokens and costs by day, provider, model and session."""
-    wanted_measure = request.GET.get("show", "")
-    measure: Measure = next((name for name in MEASURES if name == wanted_measure), "cost")
-    usage = usage_summary(_wanted_days(request), measure)
+    days, problem = _wanted_days(request)
+    problems = [problem] if problem else []
+    shown = request.GET.get("show", "") or DEFAULT_MEASURE
+    measure: Measure = next((name for name in MEASURES if name == shown), DEFAULT_MEASURE)
+    if measure != shown:
+        problems.append(capitalised(no_such("measure", shown, MEASURES)))
+    usage = usage_summary(days, measure)
+    add_titles(usage.sessions)
     first_moment = datetime.combine(usage.first, time(), UTC)
     context = {
         "usage": usage,
+        "problems": problems,
         "periods": PERIODS,
         "measures": MEASURES,
         "latencies": latencies(first_moment),
@@ -43,8 +54,11 @@ def usage_page(request: HttpRequest) -> HttpResponse:
 
 @console_page(VIEW_FLOWS)
 def usage_csv(request: HttpRequest) -> HttpResponse:
-    """Send the daily sums of the chosen period as CSV."""
-    first, last = period(_wanted_days(request))
+    """Send the daily sums of the chosen period as CSV; refuse a period that does not exist."""
+    days, problem = _wanted_days(request)
+    if problem:
+        return HttpResponseBadRequest(problem, content_type="text/plain; charset=utf-8")
+    first, last = period(days)
     table = "".join(usage_lines(first, last))
     response = HttpResponse(table, content_type="text/csv; charset=utf-8")
     name = f"ccproxy-usage-{first}-{last}.csv"
@@ -52,9 +66,13 @@ def usage_csv(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _wanted_days(request: HttpRequest) -> int:
-    wanted = request.GET.get("days", "")
-    return next((days for days in PERIODS if str(days) == wanted), DEFAULT_DAYS)
+def _wanted_days(request: HttpRequest) -> tuple[int, str]:
+    """Return the days that the address asks for, and a sentence if there is no such period."""
+    wanted = request.GET.get("days", "") or str(DEFAULT_DAYS)
+    for days in PERIODS:
+        if str(days) == wanted:
+            return days, ""
+    return DEFAULT_DAYS, capitalised(no_such("period", wanted, map(str, PERIODS)))
 
 
 def _shares_of_days(usage: UsageSummary) -> list[float | None]:

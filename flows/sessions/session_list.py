@@ -113,6 +113,13 @@ def titles_of(ids: Sequence[str]) -> dict[str, str]:
     return {session_id: title_of(openings) for session_id, openings in _openings(ids).items()}
 
 
+def add_titles(rows: Sequence[dict[str, Any]]) -> None:
+    """Add the `title` of its session to each row, "" where none is known. One query."""
+    titles = titles_of([row["session_id"] for row in rows])
+    for row in rows:
+        row["title"] = titles.get(row["session_id"], "")
+
+
 def _openings(ids: Sequence[str]) -> dict[str, list[Opening]]:
     number = Window(RowNumber(), partition_by=F("session_id"), order_by=F("started_at").asc())
     asked = Flow.objects.filter(session_id__in=ids).exclude(asked="")

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.authtoken.models import Token
 
+from ccproxy_site.frame.navigation import NAVIGATION
 from providers.audit.log import Caller, record_audit
 from providers.models import Provider
 
@@ -44,7 +45,7 @@ def test_every_page_renders(model, browser: Client, one_of_each):
     row = model.objects.first()
     assert row is not None, "the fixture makes no row of this model"
     assert_clean(browser.get(page(model, "change", row.pk)))
-    assert_clean(browser.get(page(model, "history", row.pk)))
+    assert_clean(browser.get(page(model, "history", row.pk), follow=True))
     registered, request = admin.site._registry[model], browser.get("/admin/").wsgi_request
     may_delete = registered.has_delete_permission(request)
     assert_clean(browser.get(page(model, "delete", row.pk)), 200 if may_delete else 403)
@@ -78,3 +79,26 @@ def test_lists_write_moments_in_digits_with_their_zone(browser: Client) -> None:
     record_audit("reveal", "provider anthropic", by=Caller("ada", "console", ""))
     html = browser.get("/admin/providers/auditentry/").content.decode()
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", html)
+
+
+def test_the_history_of_a_row_is_the_audit_log(browser: Client, one_of_each):
+    provider = Provider.objects.get(name="anthropic")
+    provider.port = 4711
+    provider.save()
+    reply = browser.get(page(Provider, "history", provider.pk), follow=True)
+    assert reply.redirect_chain[0][0].startswith(
+        "/admin/providers/auditentry/?q=provider+anthropic"
+    )
+    assert "4711" in reply.content.decode()
+
+
+def test_a_list_is_called_as_in_the_navigation(browser: Client, one_of_each):
+    shown = [each for section in NAVIGATION for each in section.pages]
+    lists = [each for each in shown if each.name.endswith("_changelist")]
+    assert len(lists) > 10
+    for each in lists:
+        html = browser.get(reverse(each.name)).content.decode()
+        assert f'tracking-tight">{each.title}</a>' in html, each.name
+    # A row is called by its own name, in its own case.
+    row = browser.get(page(Provider, "change", Provider.objects.get(name="anthropic").pk))
+    assert 'tracking-tight">anthropic</a>' in row.content.decode()

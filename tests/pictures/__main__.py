@@ -29,6 +29,11 @@ from tests.ports import free_port
 IMAGES = ROOT / "docs/images"
 DOCS_PYTHON = ROOT / ".venv/docs/bin/python"
 WIDTH = 1280
+NOTICES = """
+ccproxy:
+  notices:
+    kinds: [failure, cache_break, cooldown]
+"""
 # A palette of 256 colours takes a third of the bytes, and shows the same.
 SHRINK = """
 import sys
@@ -40,7 +45,7 @@ Image.open(source).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(t
 
 def main(wanted: list[str]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="ccproxy-pictures-"))
-    site = Interceptor(folder)
+    site = Interceptor(folder, NOTICES)
     site.port, site.console_port = _port(4000), _port(8083)
     site.environ["CCPROXY_PORT"] = str(site.port)
     site.environ["CCPROXY_INSPECTOR__PORT"] = str(site.console_port)

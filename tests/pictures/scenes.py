@@ -144,6 +144,12 @@ EARLY = (
     ),
     Scene("console-rules", lambda s: "/admin/providers/transformrule/", "#changelist", height=480),
     Scene("console-credentials", lambda s: "/admin/providers/provider/auth-board/", "table"),
+    Scene(
+        "console-notices",
+        lambda s: "/admin/ccproxy_site/sentnotice/",
+        "#result_list",
+        height=480,
+    ),
 )
 """Of the demo and its rules."""
 

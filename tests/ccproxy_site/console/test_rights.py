@@ -5,6 +5,7 @@ A page without declared rights fails here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -121,6 +122,19 @@ def test_an_address_of_nothing_is_named_and_harmless() -> None:
     assert reply.status_code == 404
     assert "leads nowhere" in reply.content.decode()
     assert "<script>alert" not in reply.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/nowhere/", "/shapes/"])
+@pytest.mark.parametrize("role", ["anonymous", *ROLES])
+def test_a_page_of_a_failure_leads_only_where_the_visitor_may_go(role: str, path: str) -> None:
+    client = Client()
+    if role != "anonymous":
+        client.force_login(visitor(role))
+    shown = client.get(path, follow=True).content.decode()
+    ways = re.findall(r"<main.*?</main>", shown, re.DOTALL)
+    for address in re.findall(r'href="(/[^"]*)"', "".join(ways)):
+        assert client.get(address).status_code == 200, address
+    assert role != "viewer" or 'href="/flows/"' in "".join(ways)
 
 
 def test_a_visitor_who_is_no_staff_sees_nothing() -> None:

@@ -84,7 +84,7 @@ def test_a_broken_cursor_means_the_first_page(staff: Client, cursor: str) -> Non
 def test_an_unknown_order_is_named(staff: Client) -> None:
     add_flow("a", 1)
     html = staff.get("/flows/?sort=-costs").content.decode()
-    assert "there is no order “-costs”; did you mean -cost?" in html
+    assert "There is no order “-costs”; did you mean -cost?" in html
     assert 'id="f-a"' in html
 
 

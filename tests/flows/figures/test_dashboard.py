@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flows.figures.dashboard import dashboard
 from flows.figures.latencies import latencies, percentile
 from flows.figures.plots import Value, line, stacked
-from flows.figures.usage_summary import COLOURS, usage_summary
+from flows.figures.usage_summary import COLOURS, MEASURES, PERIODS, usage_summary
 from flows.models import UsageDaily
 from tests.rows import make_flow
 
@@ -125,7 +127,7 @@ def test_models_without_a_colour_are_one_block(db: None) -> None:
     assert round(sum(block.height for block in summary.blocks)) == 200
 
 
-@pytest.mark.parametrize("wanted, days", [("7", 7), ("nonsense", 30)])
+@pytest.mark.parametrize("wanted, days", [("7", 7), ("", 30)])
 def test_usage_as_csv(staff: Client, wanted: str, days: int) -> None:
     today = timezone.now().date()
     usage(today, "=1+1", requests=2, cost_usd=Decimal("0.125"))
@@ -137,3 +139,17 @@ def test_usage_as_csv(staff: Client, wanted: str, days: int) -> None:
         ("'=1+1", "2", "")
     ]
     assert Decimal(rows[0]["cost_usd"]) == Decimal("0.125")
+
+
+WORDS = st.sampled_from(["7", "365", "07", "cost", "Cost", "tokens"])
+
+
+@given(word=WORDS | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+def test_a_period_or_measure_of_nothing_is_named(staff: Client, word: str) -> None:
+    is_period = word in map(str, PERIODS)
+    page = staff.get("/usage/", {"days": word}).content.decode()
+    assert ("There is no period" in page) != is_period
+    assert staff.get("/usage/csv", {"days": word}).status_code == (200 if is_period else 400)
+    page = staff.get("/usage/", {"show": word}).content.decode()
+    assert ("There is no measure" in page) != (word in MEASURES)
