@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from ccproxy_site.mains.ring_reader import ProxyRing
 from ccproxy_site.process.bridge import Bridge
 from flows.handover.ring import Ring
-from flows.lineage.backlog import Backlog
+from flows.lineage.link_backlog import Backlog
 from flows.live.running import RunningFlows
 from flows.record import FanOut, Sink
 from flows.services import mark_interrupted_of

@@ -10,8 +10,8 @@ from typing import Final
 
 from django.db import DatabaseError, close_old_connections, connections
 
-from flows.lineage.backlog import Backlog, count_backlog
 from flows.lineage.fresh_flows import FreshFlows
+from flows.lineage.link_backlog import Backlog, count_backlog
 from flows.search.indexer import waiting
 from flows.search.segment_rows import build_segment, dissolve_segments, without_segment
 

@@ -7,8 +7,8 @@ from unittest.mock import patch
 import pytest
 from django.db import OperationalError
 
-from flows.lineage import backlog, link_thread
-from flows.lineage.backlog import count_backlog
+from flows.lineage import link_backlog, link_thread
+from flows.lineage.link_backlog import count_backlog
 from flows.lineage.link_thread import LinkThread
 from flows.lineage.linker import Linker, pending
 from flows.models import Flow, FlowLink, FlowText
@@ -89,5 +89,5 @@ def test_what_waits_is_counted_up_to_a_bound_and_running_flows_are_left_out() ->
     linked = Flow.objects.exclude(state=Flow.State.LIVE).values_list("pk", flat=True)[:1]
     Flow.objects.filter(pk__in=list(linked)).update(indexed=True)
     assert count_backlog() == (total - 2, total - 1)
-    with patch.object(backlog, "MAX_COUNTED", 1):
+    with patch.object(link_backlog, "MAX_COUNTED", 1):
         assert count_backlog() == (1, 1)
