@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -18,6 +19,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from ccproxy_site.process.logging import _CHATTY, _NEVER_DEBUG
+from ccproxy_site.roles import VARIABLE as ROLE
 from providers.models import ConfigRevision
 from tests.environment import ROOT, need
 from tests.fakes.raw_upstream import RawUpstream
@@ -30,6 +33,8 @@ from tests.visitors import viewer
 SLOW_FOLDERS = ("browser", "cli", "e2e", "jail")
 LONG_FILES = ("flows/console/test_bad_input.py",)
 """Those of other folders that take half a minute."""
+CONFIGURED_LOGGERS = ("", "django", "django.server", "mitmproxy", *_CHATTY, *_NEVER_DEBUG)
+"""What `configure_logging` changes."""
 MADE_ONCE = (ContentType._meta.db_table, Permission._meta.db_table)
 
 
@@ -125,6 +130,34 @@ def kept_signals() -> Iterator[None]:
     left = signal.getsignal(signal.SIGPIPE)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     assert left is signal.SIG_IGN, "this test changed what SIGPIPE does in its process"
+
+
+@pytest.fixture(autouse=True)
+def kept_logging() -> Iterator[None]:
+    """Commands that a test calls in this process log to its standard error, which is closed later."""
+    loggers = [logging.getLogger(name) for name in CONFIGURED_LOGGERS]
+    before = [(logger, logger.level, logger.propagate, [*logger.handlers]) for logger in loggers]
+    yield
+    for logger, level, propagate, handlers in before:
+        for handler in [each for each in logger.handlers if each not in handlers]:
+            handler.close()
+        if logger.handlers != handlers:
+            logger.handlers[:] = handlers
+        if logger.level != level:
+            logger.setLevel(level)
+        logger.propagate = propagate
+    logging.captureWarnings(False)
+
+
+@pytest.fixture(autouse=True)
+def kept_role() -> Iterator[None]:
+    """Such commands say what kind of process this is, and its children would inherit that."""
+    before = os.environ.get(ROLE)
+    yield
+    if os.environ.get(ROLE) != before:
+        os.environ.pop(ROLE, None)
+        if before is not None:
+            os.environ[ROLE] = before
 
 
 @pytest.fixture(scope="session")
