@@ -21,12 +21,14 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from ccproxy_site.process.logging import _CHATTY, _NEVER_DEBUG
 from ccproxy_site.roles import VARIABLE as ROLE
+from flows.queries.jq import JqLimits
 from providers.models import ConfigRevision
 from tests.environment import ROOT, need
 from tests.fakes.raw_upstream import RawUpstream
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Upstream
 from tests.new_database import FOLDER
+from tests.patience import PATIENCE_S
 from tests.query_counts import UPDATE_OPTION, QueryCounts
 from tests.visitors import viewer
 
@@ -113,6 +115,21 @@ def shared_tables(tmp_path_factory: pytest.TempPathFactory) -> None:
     # Each worker of xdist has a folder in the run's.
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ[FOLDER] = str(run / "tables")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_jq() -> Iterator[None]:
+    """A busy machine may need more than three seconds to start the process of a filter."""
+    usual = JqLimits()
+
+    def timeout_for_s(limits: JqLimits, size_bytes: int) -> float:
+        is_usual = limits.timeout_s == usual.timeout_s
+        return PATIENCE_S if is_usual else chosen_s(limits, size_bytes)
+
+    chosen_s = JqLimits.timeout_for_s
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JqLimits, "timeout_for_s", timeout_for_s)
+        yield
 
 
 @pytest.fixture(autouse=True)
