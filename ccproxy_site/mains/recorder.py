@@ -83,7 +83,7 @@ SWITCH_INTERVAL_S = 0.0005
 """How long the writer's thread may keep the interpreter from this process's loop."""
 ASK_REDIS_EVERY_S = 0.2
 RECORDING_EVERY_S = 0.5
-RECORDING_AT_REST_S = 5.0
+RECORDING_AT_REST_S = 15.0
 """Pause between looks while no records come: only housekeeping may find the database away."""
 PROXY_MARGIN_S = 20.0
 """What a proxy may take to end beyond its open streams' time."""
@@ -405,16 +405,19 @@ class Recorder:
             if self._writer.is_refused:
                 is_last = self._stopping.is_set()
                 await asyncio.to_thread(self._writer.relieve, everything=is_last)
-            if not (problem or self._writer.is_refused or self._writer.is_behind):
-                await self._records_or_rest()
-            await asyncio.sleep(RECORDING_EVERY_S)
+            is_watched = bool(problem) or self._writer.is_refused or self._writer.is_behind
+            if is_watched or await self._records_come():
+                await asyncio.sleep(RECORDING_EVERY_S)
 
-    async def _records_or_rest(self) -> None:
-        """Wait until records are read, or for a few seconds."""
-        with suppress(TimeoutError):
+    async def _records_come(self) -> bool:
+        """Wait until records are read; return False if none are for a quarter of a minute."""
+        try:
             async with asyncio.timeout(RECORDING_AT_REST_S):
                 await self._has_records.wait()
+        except TimeoutError:
+            return False
         self._has_records.clear()
+        return True
 
     def _fills(self) -> list[float]:
         return [client.fill for client in self._clients.values()]
