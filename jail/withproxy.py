@@ -16,7 +16,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import quote
 
 from interceptor.config.files.directory import config_dir
 from jail.run.base_urls import Route, new_run
@@ -39,7 +38,7 @@ keeps its own key or login. Its exit code is COMMAND's.
 
   -q, --quiet    say nothing, neither the console's link nor the summary at the end
   --print        print what would be set for COMMAND, and run nothing
-  --open         open the browser at the flows of this run
+  --open         open the browser at the flows of this run, signed in
   --stored       use the keys stored in ccproxy and its rules, not COMMAND's own key
   --forward      set HTTPS_PROXY and the certificate variables instead of base URLs: COMMAND
                  talks to its own hosts. Those of providers are read, others pass unread
@@ -92,7 +91,7 @@ def main(arguments: list[str]) -> int:
         plan, given = _with_listener(plan, settings, directory, route.run, options), {}
     environ = {**os.environ, **given, **plan.variables}
     if "--open" in options:
-        _open(_link(found, route.run))
+        _open(directory, found, route.run)
     # Waiting for the command as a launcher needs Linux.
     if set(options) & set(_QUIET) or sys.platform != "linux":
         found.lock.keep_over_exec()
@@ -168,9 +167,10 @@ def _given_by(
 
 def _accompany(command: list[str], environ: dict[str, str], found: Found, run: str) -> int:
     """Run the command as a child; say on stderr where it is seen and what came of it."""
+    from jail.run.console_link import run_link
     from jail.supervise import end_like, hold_signals, wait_for
 
-    link = _link(found, run)
+    link = run_link(config_dir(), found.console_url, run, is_own=found.is_own)
     _say(f"recording to {link}")
     held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     hold_signals()
@@ -185,27 +185,22 @@ def _accompany(command: list[str], environ: dict[str, str], found: Found, run: s
         return _refused(command, exc)
     status = wait_for(child.pid)
     child.returncode = os.waitstatus_to_exitcode(status)
-    _summarize(run, link, command[0], is_own=found.is_own)
+    _summarize(run, found, command[0])
     found.lock.release()
     return end_like(status)
 
 
-def _link(found: Found, run: str) -> str:
-    return f"{found.console_url}/flows/?run={quote(run)}"
-
-
-def _open(link: str) -> None:
+def _open(directory: Path, found: Found, run: str) -> None:
     """Open the browser. Where there is none, the line with the link has to do."""
-    import webbrowser
+    from jail.run.console_link import open_run
 
-    try:
-        webbrowser.open(link)
-    except (OSError, webbrowser.Error):
-        _say(f"there is no browser to open {link}")
+    if not open_run(directory, found.console_url, run):
+        _say("there is no browser to open; ccproxy login prints a link into the console")
 
 
-def _summarize(run: str, link: str, program: str, *, is_own: bool) -> None:
+def _summarize(run: str, found: Found, program: str) -> None:
     """Write the summary. A database that cannot be read must not change the command's exit code."""
+    from jail.run.console_link import run_link
     from jail.run.run_totals import summary
 
     try:
@@ -219,8 +214,9 @@ def _summarize(run: str, link: str, program: str, *, is_own: bool) -> None:
             f" set. To see all that it sends: ccproxy jail -- {program}"
         )
         return
-    where = f"ccproxy start, then {link}" if is_own else link
-    _say(f"{text}; see: {where}")
+    # The first link is spent by now, or too old.
+    link = run_link(config_dir(), found.console_url, run, is_own=found.is_own)
+    _say(f"{text}; see: {f'ccproxy start, then {link}' if found.is_own else link}")
 
 
 def _say(sentence: str) -> None:

@@ -5,15 +5,18 @@ Opening the link shows a page with one button; only the button's POST signs in. 
 in on GET would be burnt by anything that fetches ahead (a browser's preloading, a chat's preview),
 and would let any page on the machine sign a browser in by pointing an image at it. The button has
 the focus, so Enter is enough.
+
+A link that `ccproxy run` offers is a file instead of a row (`interceptor.access.login_offer`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+import re
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 from django.contrib.auth import login
@@ -27,13 +30,19 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from ccproxy_site.models import LoginLink
+from interceptor.access.login_offer import (
+    LIFETIME_S,
+    LINK_FILE_NAME,
+    LOGIN_PATH,
+    is_offered,
+    take_offer,
+    token_digest,
+)
 from providers.base.private_file import write_private
 
-FILE_NAME = "login-link"
 LOCAL_USER = "admin"
-LOGIN_PATH = "login"
-"""Reversing the URL would load every page of the console into the command that prints a link."""
-LIFETIME = timedelta(minutes=15)
+LIFETIME = timedelta(seconds=LIFETIME_S)
+_RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 def make_login_link(base_url: str) -> str:
@@ -46,14 +55,14 @@ def make_login_link(base_url: str) -> str:
     with transaction.atomic():
         LoginLink.objects.filter(expires_at__lt=now).delete()
         LoginLink.objects.create(
-            token_sha256=_digest(token), user=local_superuser(), expires_at=now + LIFETIME
+            token_sha256=token_digest(token), user=local_superuser(), expires_at=now + LIFETIME
         )
     return f"{base_url.rstrip('/')}/{LOGIN_PATH}/{token}/"
 
 
 def write_login_file(directory: Path, base_url: str) -> Path:
     """Write a fresh one-time login link into a file that only its owner can read."""
-    path = directory / FILE_NAME
+    path = directory / LINK_FILE_NAME
     write_private(path, make_login_link(base_url) + "\n")
     return path
 
@@ -84,18 +93,27 @@ def redeem(request: HttpRequest, token: str) -> HttpResponse:
         user = _spend(token)
         if user is not None:
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-            return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
+            return HttpResponseRedirect(page_behind(request))
     elif request.user.is_authenticated:
-        return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
-    link = _find(token)
-    context = {"user_name": link.user.get_username() if link else ""}
+        return HttpResponseRedirect(page_behind(request))
+    user = _user_of(token)
+    context = {"user_name": user.get_username() if user else ""}
     # The site-wide Referrer-Policy keeps the token on this origin; a stricter one would blank the
     # Origin of the POST.
-    return render(request, "ccproxy_site/login_link.html", context, status=200 if link else 410)
+    return render(request, "ccproxy_site/login_link.html", context, status=200 if user else 410)
+
+
+def page_behind(request: HttpRequest) -> str:
+    """Return the page behind the login: the flows, of one run if the link names it."""
+    flows = resolve_url(settings.LOGIN_REDIRECT_URL)
+    run = request.GET.get("run", "")
+    return f"{flows}?run={run}" if _RUN.fullmatch(run) else flows
 
 
 def _spend(token: str) -> User | None:
-    """Delete the link's row and return its user; None when another request was faster."""
+    """Spend the link and return its user; None when another request was faster."""
+    if take_offer(settings.CONFIG_DIR, token):
+        return local_superuser()
     link = _find(token)
     if link is None:
         return None
@@ -103,8 +121,16 @@ def _spend(token: str) -> User | None:
     return link.user if deleted == 1 else None
 
 
+def _user_of(token: str) -> User | None:
+    """Return the user that a link would sign in, and None for one that is spent."""
+    if is_offered(settings.CONFIG_DIR, token):
+        return local_superuser()
+    link = _find(token)
+    return link.user if link else None
+
+
 def _find(token: str) -> LoginLink | None:
-    digest = _digest(token)
+    digest = token_digest(token)
     link = (
         LoginLink.objects.select_related("user")
         .filter(token_sha256=digest, expires_at__gt=timezone.now())
@@ -117,7 +143,3 @@ def _find(token: str) -> LoginLink | None:
     ):
         return None
     return link
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import threading
 import webbrowser
 from pathlib import Path
 
-from providers.base.private_file import write_private
+from interceptor.access.login_offer import write_link_page
 
 logger = logging.getLogger(__name__)
 
 PAGE_FILE_NAME = "login-link.html"
-_PAGE = """\
-<!doctype html>
-<meta charset="utf-8">
-<meta name="referrer" content="no-referrer">
-<meta http-equiv="refresh" content="0; url={link}">
-<title>ccproxy</title>
-<a href="{link}">Open the console</a>
-"""
 
 
 def open_in_browser(login_file: Path) -> None:
@@ -36,10 +27,7 @@ def open_in_browser(login_file: Path) -> None:
 
 def link_page(login_file: Path) -> Path:
     """Write the page that leads to the link in `login_file`; return its path."""
-    page = login_file.with_name(PAGE_FILE_NAME)
-    link = html.escape(login_file.read_text().strip())
-    write_private(page, _PAGE.format(link=link))
-    return page
+    return write_link_page(login_file.with_name(PAGE_FILE_NAME), login_file.read_text().strip())
 
 
 def _open(page: Path) -> None:

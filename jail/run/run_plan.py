@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from jail.run.base_urls import ALL, Route, has_sentinel_key, kept_urls, proxy_variables
-from jail.run.client_table import Client, client_of
+from jail.run.client import Client
+from jail.run.client_table import client_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import repeat
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import time_machine
@@ -12,10 +13,13 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccproxy_site.console.login_form import ThrottledAuthenticationForm
-from ccproxy_site.console.login_link import make_login_link
+from ccproxy_site.console.login_link import make_login_link, page_behind
 from ccproxy_site.models import LoginLink
+from interceptor.access.login_offer import is_offered, offer_login, take_offer
 from providers.models import FailureCount
 from providers.web.client_address import client_address
 from providers.web.throttle import MAX_FAILURES, MAX_OF_ADDRESS, MAX_OF_ALL, note_failure
@@ -116,6 +120,63 @@ def test_a_blocked_user_gets_nowhere(client: Client):
 def test_it_takes_no_detours(client: Client):
     response = client.post(link() + "?next=https://evil.example/")
     assert response["Location"] == "/flows/"
+
+
+@pytest.fixture
+def directory(settings, tmp_path):
+    """A config directory of its own, in which links are offered."""
+    settings.CONFIG_DIR = tmp_path
+    return tmp_path
+
+
+def offered(directory, query: str = "") -> str:
+    """Return path and query of an offered link."""
+    parts = urlsplit(offer_login(directory, "http://127.0.0.1:8083", query))
+    return f"{parts.path}?{parts.query}"
+
+
+def test_an_offered_link_works_once_and_leads_to_the_run(client: Client, directory):
+    path = offered(directory, "run=claude-3f9a21c0")
+    assert "Sign in as admin" in client.get(path).content.decode() and not signed_in(client)
+    assert client.post(path)["Location"] == "/flows/?run=claude-3f9a21c0"
+    assert signed_in(client)
+    other = Client()
+    assert other.get(path).status_code == other.post(path).status_code == 410
+    assert not signed_in(other)
+    # The browser that is signed in goes on to the run.
+    assert client.get(path)["Location"] == "/flows/?run=claude-3f9a21c0"
+
+
+def test_an_offered_link_expires_and_is_swept(client: Client, directory):
+    path = offered(directory)
+    with time_machine.travel(timezone.now() + timedelta(minutes=15, seconds=1)):
+        assert client.get(path).status_code == client.post(path).status_code == 410
+        assert not signed_in(client)
+        offered(directory)
+    assert len(list(directory.glob("run/links/*"))) == 1
+
+
+def test_an_offer_is_taken_by_one_of_many(directory):
+    token = offered(directory).split("/")[2]
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(take_offer, [directory] * 16, [token] * 16))
+    assert sorted(taken) == [False] * 15 + [True]
+
+
+def test_an_offer_holds_no_token_and_is_private(directory):
+    token = offered(directory).split("/")[2]
+    (file,) = directory.glob("run/links/*")
+    assert token not in file.name and file.read_text() == ""
+    assert file.stat().st_mode & 0o077 == 0
+    # Its name is no token.
+    assert not is_offered(directory, file.name) and not take_offer(directory, file.name)
+
+
+@given(run=st.text(max_size=80))
+def test_a_link_leads_nowhere_but_to_flows(run):
+    request = RequestFactory().get("/login/x/", {"run": run})
+    target = page_behind(request)
+    assert target == "/flows/" or target == f"/flows/?run={quote(run, safe='')}"
 
 
 def login(client: Client, name: str, password: str, address: str = "127.0.0.1"):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from jail.run.base_urls import ALL, Route, kept_urls, proxy_variables
-from jail.run.client_table import CLIENTS, Client, client_of, main
+from jail.run.client import Client
+from jail.run.client_table import CLIENTS, client_of, main
 from jail.run.run_plan import forward_plan_for, plan_for
 from tests.environment import ROOT
 

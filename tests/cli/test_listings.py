@@ -127,7 +127,7 @@ def test_open_prints_a_link_where_there_is_no_display(settings, tmp_path, monkey
         monkeypatch.delenv(name, raising=False)
     assert shown("openconsole", stderr=StringIO()).startswith("http://127.0.0.1:8083/login/")
     assert not opened
-    monkeypatch.setattr(openconsole, "_has_display", lambda: True)
+    monkeypatch.setattr(openconsole, "has_display", lambda: True)
     assert shown("openconsole") == "Opened http://127.0.0.1:8083 in the browser.\n"
     # The arguments of a browser's process are public, so it gets a private file's address.
     assert opened == [(tmp_path / "login-link.html").as_uri()]

@@ -13,7 +13,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Self
@@ -82,6 +82,8 @@ class Script:
     """Acquire it before each piece but the first."""
     echo: bool = False
     """Accept a websocket and send every text message back."""
+    talk: Callable[[str], Sequence[str]] | None = None
+    """Accept a websocket and send what this returns for every text message."""
 
 
 Chooser = Callable[[Seen], Script]
@@ -197,8 +199,9 @@ class Upstream:
     ) -> bool:
         """Answer; True when the connection can carry another request."""
         script = self.script_for(seen)
-        if script.echo and (key := seen.header("sec-websocket-key")):
-            await _echo(seen, key, reader, writer)
+        talk = (lambda text: [text]) if script.echo else script.talk
+        if talk is not None and (key := seen.header("sec-websocket-key")):
+            await _talk(seen, key, talk, reader, writer)
             return False
         if script.reset_after == 0:
             _reset(writer)
@@ -290,8 +293,12 @@ def _without_tools(body: bytes) -> bytes:
     return body
 
 
-async def _echo(
-    seen: Seen, key: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+async def _talk(
+    seen: Seen,
+    key: str,
+    talk: Callable[[str], Sequence[str]],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
     lines += [f"Sec-WebSocket-Accept: {websocket.accept_value(key)}", "", ""]
@@ -300,13 +307,12 @@ async def _echo(
         opcode, payload = await websocket.read_frame(reader)
         if opcode == websocket.TEXT:
             seen.messages.append(payload.decode())
-        replies = {
-            websocket.TEXT: websocket.TEXT,
-            websocket.PING: websocket.PONG,
-            websocket.CLOSE: websocket.CLOSE,
-        }
-        if opcode in replies:
-            writer.write(websocket.frame(payload, replies[opcode]))
-            await writer.drain()
+            for text in talk(payload.decode()):
+                writer.write(websocket.frame(text.encode()))
+        elif opcode == websocket.PING:
+            writer.write(websocket.frame(payload, websocket.PONG))
+        elif opcode == websocket.CLOSE:
+            writer.write(websocket.frame(payload, websocket.CLOSE))
+        await writer.drain()
         if opcode == websocket.CLOSE:
             return

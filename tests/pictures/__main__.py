@@ -1,6 +1,7 @@
 """Take every picture of the documentation anew: `make pictures`, or `make pictures ARGS="console-list"`.
 
 It starts ccproxy with a new config directory, plays `ccproxy demo`, and opens the pages in Chromium.
+The pictures of the guides need the vendors' own programs: CCPROXY_TEST_REAL_CLIENTS names their folders.
 `.venv/docs` has Pillow, which makes the files small.
 """
 
@@ -21,9 +22,11 @@ from typing import Any
 import django
 
 from tests.browser.visit import chromium, sign_in, visiting
+from tests.e2e.client_cases import program_of
 from tests.e2e.process import Interceptor, running, wait_until
 from tests.environment import ROOT
-from tests.pictures.scenes import EARLY, LATE, SHAPES, Scene, Stage
+from tests.pictures.agents import AGENTS, installed_agents, run_agent, vendors
+from tests.pictures.scenes import EARLY, LATE, OF_AGENTS, SHAPES, Scene, Stage
 from tests.ports import free_port
 
 IMAGES = ROOT / "docs/images"
@@ -44,11 +47,53 @@ Image.open(source).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(t
 
 
 def main(wanted: list[str]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="ccproxy-pictures-"))
-    site = Interceptor(folder, NOTICES)
+    of_agents = {scene.name for scene in OF_AGENTS}
+    if not wanted or set(wanted) - of_agents:
+        _picture_demo(wanted)
+    if not wanted or set(wanted) & of_agents:
+        _picture_agents(wanted)
+
+
+def _site(config: str = "", **environ: str) -> Interceptor:
+    """Return an interceptor with the usual ports, which pictures show, and nothing recorded."""
+    site = Interceptor(Path(tempfile.mkdtemp(prefix="ccproxy-pictures-")), config, **environ)
     site.port, site.console_port = _port(4000), _port(8083)
     site.environ["CCPROXY_PORT"] = str(site.port)
     site.environ["CCPROXY_INSPECTOR__PORT"] = str(site.console_port)
+    return site
+
+
+def _picture_agents(wanted: list[str]) -> None:
+    """Take the pictures of the agents that are installed."""
+    from playwright.sync_api import sync_playwright
+
+    folder = Path(tempfile.mkdtemp(prefix="ccproxy-vendors-"))
+    with (
+        sync_playwright() as playwright,
+        chromium(playwright) as browser,
+        vendors(folder) as environ,
+        running(_site(**environ)) as site,
+    ):
+        state = sign_in(browser, site)
+        agents = [
+            agent
+            for agent in installed_agents()
+            if not wanted or f"guide-{agent.program}" in wanted
+        ]
+        stage = Stage(site, runs={agent.program: run_agent(agent, site) for agent in agents})
+        wait_until(stage.is_indexed, "the links between the flows are made")
+        scenes = tuple(
+            scene for scene in OF_AGENTS if scene.name.removeprefix("guide-") in stage.runs
+        )
+        with _page(browser, site, state) as page:
+            _take(page, stage, scenes, wanted)
+    for agent in AGENTS:
+        if program_of(agent.program) is None:
+            print(f"no picture of {agent.program}: it is in no folder", flush=True)
+
+
+def _picture_demo(wanted: list[str]) -> None:
+    site = _site(NOTICES)
     os.environ["CCPROXY_CONFIG_DIR"] = str(site.config_dir)
     django.setup()
     from playwright.sync_api import sync_playwright

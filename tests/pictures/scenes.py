@@ -14,8 +14,10 @@ class Stage:
     """A running ccproxy that the demo was played on."""
 
     site: Interceptor
-    session: str
+    session: str = ""
     websocket: str = ""
+    runs: dict[str, str] = field(default_factory=dict)
+    """Agent's program to the name of its run."""
 
     def is_indexed(self) -> bool:
         """Tell if the recorder has linked the flows of the session."""
@@ -24,6 +26,11 @@ class Stage:
     def flow(self, where: str) -> str:
         """Return the id of the newest flow under a condition of SQL."""
         return str(self.site.flows(where)[-1]["id"])
+
+    def of_run(self, program: str, order: str = "input_tokens") -> str:
+        """Return the id of the flow of an agent's run that is last in an order."""
+        sql = f"select id from flows_flow where run_label = ? order by {order} desc"
+        return str(self.site.rows(sql, self.runs[program])[0]["id"])
 
     def slow(self) -> str:
         """Return the id of the request that streams slowly, with a short body."""
@@ -166,3 +173,22 @@ LATE = (
 
 SHAPES = (Scene("shapes", lambda s: "/shapes/", "table", height=600),)
 """After shapes were added, with flows that took them."""
+
+OF_AGENTS = (
+    Scene(
+        "guide-claude",
+        lambda s: f"/flows/{s.of_run('claude')}/?tab=context",
+        ".bar-chart",
+        height=880,
+    ),
+    Scene(
+        "guide-codex",
+        lambda s: f"/flows/{s.of_run('codex', 'status_code = 101')}/?tab=messages",
+        ".events",
+        height=620,
+    ),
+    Scene("guide-gemini", lambda s: f"/flows/?run={s.runs['gemini']}", "tr.flow", height=480),
+    Scene("guide-opencode", lambda s: f"/flows/{s.of_run('opencode')}/?all=1", ".turn.final"),
+    Scene("guide-aider", lambda s: f"/flows/{s.of_run('aider')}/", ".turn.final"),
+)
+"""Of the sessions of real agents, named by their programs."""
