@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
 from pathlib import PurePath
 from typing import Final
 
 from jail.run.base_urls import ALL, ANTHROPIC, GOOGLE, OPENAI
 from jail.run.client import UNTRIED, Client, forwarded, jailed
 from jail.run.client_settings import (
+    KILO,
     OPENCODE,
     codex_arguments,
     gemini_wants_forward,
@@ -68,8 +70,35 @@ CLIENTS: Final = (
         variables=opencode_variables,
         elsewhere=(OPENCODE,),
     ),
+    Client(
+        "Kilo Code",
+        "kilo",
+        ALL,
+        "as opencode, from which it was made",
+        "7.7.9",
+        variables=partial(opencode_variables, name=KILO),
+        elsewhere=(KILO,),
+    ),
     Client("aider", "aider", ALL, "models of Anthropic, OpenAI and Google", "0.86.2"),
     Client("llm", "llm", (ANTHROPIC, OPENAI), "the plug-in llm-gemini takes no base URL", "0.36"),
+    Client(
+        "ShellGPT",
+        "sgpt",
+        (OPENAI,),
+        "with models of OpenAI, and without LiteLLM",
+        "1.5.1",
+        elsewhere=("API_BASE_URL",),
+    ),
+    Client(
+        "gptme",
+        "gptme",
+        (ANTHROPIC, OPENAI),
+        "models of Anthropic and OpenAI; others have fixed hosts, which --forward shows",
+        "0.35.1",
+        elsewhere=("LLM_PROXY_URL",),
+    ),
+    Client("mini-SWE-agent", "mini", ALL, "models of Anthropic, OpenAI and Google", "2.4.6"),
+    Client("clai", "clai", ALL, "the command line of Pydantic AI", "2.62.0"),
     forwarded("pi", "pi", "1.6.0", f"by HTTPS_PROXY: {_FILE}"),
     Client(
         "Qwen Code",
@@ -81,6 +110,13 @@ CLIENTS: Final = (
         hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "portal.qwen.ai"),
         sentinels=(OPENAI,),
     ),
+    jailed(
+        "Nanocoder",
+        "nanocoder",
+        "1.30.0",
+        "its base URL is in a settings file of yours, and it ignores HTTPS_PROXY",
+    ),
+    forwarded("OpenHands", "openhands", "1.16.0", "by HTTPS_PROXY: its key may be for any host"),
     forwarded("Continue", "cn", "1.5.47", f"by HTTPS_PROXY: {_FILE}"),
     forwarded(
         "Grok Build",

@@ -76,6 +76,19 @@ def _codex_words() -> tuple[str, ...]:
     return (*words, PROMPT)
 
 
+def _mini_words() -> tuple[str, ...]:
+    """mini asks again until it is told to end; the scripted provider never tells it."""
+    words = ["-m", "anthropic/claude-haiku-4-5", "-y", "--exit-immediately", "-t", PROMPT]
+    for setting in ("mini.yaml", "agent.step_limit=2"):
+        words += ["-c", setting]
+    return tuple(words)
+
+
+_MINI = {
+    "MSWEA_CONFIGURED": "true",
+    "MSWEA_COST_TRACKING": "ignore_errors",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+}
 _KIMI = """
 default_model = "k"
 [providers.kimi]
@@ -131,7 +144,31 @@ CASES = {
         ),
         {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
     ),
+    "kilo": Case(
+        "anthropic",
+        "ANTHROPIC_API_KEY",
+        ("run", PROMPT, "-m", "anthropic/claude-haiku-4-5"),
+        {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_DISABLE_AUTOUPDATE": "1"},
+    ),
     "llm": Case("openai", "OPENAI_API_KEY", ("-m", "gpt-4o-mini", PROMPT)),
+    "sgpt": Case(
+        "openai",
+        "OPENAI_API_KEY",
+        ("--no-cache", "--no-interaction", PROMPT),
+        # Its streams ask for no usage.
+        {"DEFAULT_MODEL": "gpt-4o-mini", "DISABLE_STREAMING": "true"},
+    ),
+    "gptme": Case(
+        "anthropic",
+        "ANTHROPIC_API_KEY",
+        ("--non-interactive", "--no-confirm", "-m", "anthropic/claude-haiku-4-5", PROMPT),
+    ),
+    "mini": Case("anthropic", "ANTHROPIC_API_KEY", _mini_words(), _MINI),
+    "clai": Case(
+        "anthropic",
+        "ANTHROPIC_API_KEY",
+        ("-m", "anthropic:claude-haiku-4-5", "--no-stream", PROMPT),
+    ),
     "pi": Case(
         "anthropic",
         "ANTHROPIC_API_KEY",
@@ -144,6 +181,12 @@ CASES = {
         ("-p", PROMPT),
         {"OPENAI_MODEL": "gpt-5.2", "OPENAI_BASE_URL": "https://api.openai.com/v1"},
         {".qwen/settings.json": _settings("openai")},
+    ),
+    "openhands": Case(
+        "anthropic",
+        "LLM_API_KEY",
+        ("--headless", "--override-with-envs", "-t", PROMPT),
+        {"LLM_MODEL": "anthropic/claude-haiku-4-5", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
     ),
     "cn": Case("anthropic", "", ("-p", PROMPT), {}, {".continue/config.yaml": _CONTINUE}),
     "grok": Case("xai", "XAI_API_KEY", ("-p", PROMPT, "--always-approve")),

@@ -110,7 +110,7 @@ def vendors(folder: Path) -> Iterator[dict[str, str]]:
     """Serve all vendors' names; yield the settings by which an interceptor reaches them."""
     authority = make_authority(folder, *HOSTS.values())
     for module in _FORMATS:
-        vars(module)["play"] = _play
+        vars(module)["play"] = _MODEL.play
     with Upstream(authority.server_context(["http/1.1"])) as vendor:
         vendor.scripts["/v1/responses"] = lambda seen: _responses(vendor, seen)
         at = f"127.0.0.1:{vendor.port}"
@@ -126,6 +126,7 @@ def run_agent(agent: Agent, site: Interceptor) -> str:
     """Let an agent answer the question in a new home; return the name of its run."""
     program = program_of(agent.program)
     assert program is not None
+    _MODEL.has_looked = False
     home = Path(tempfile.mkdtemp(prefix="shop-"))
     (home / "shop").mkdir()
     (home / "shop/cart.py").write_text(SHOP)
@@ -156,23 +157,36 @@ def _responses(vendor: Upstream, seen: Seen) -> Script:
 def _events(message: str) -> list[str]:
     request = json.loads(message)
     asked = openai_responses.read(request)
-    turn = _play(asked)
     if request.get("generate") is False:
         # It sends its prompt ahead of the question, and wants no text for that.
-        events = openai_responses.events(turn, asked.model)
+        events = openai_responses.events(_turn(asked, None), asked.model)
         turns = [events[0], events[-1] | {"sequence_number": 1}]
         turns[1]["response"]["output"] = []
         return [json.dumps(event) for event in turns]
+    turn = _MODEL.play(asked)
     return [json.dumps(event) for event in openai_responses.events(turn, asked.model)]
 
 
-def _play(asked: Asked) -> Turn:
-    """Return the turn of a model that knows the shop."""
-    shell = next((tool for tool in asked.tools if _SHELLS.fullmatch(tool[0])), None)
+@dataclass
+class _Model:
+    """A model that knows the shop. It looks once: some agents put words behind a tool's result."""
+
+    has_looked: bool = False
+
+    def play(self, asked: Asked) -> Turn:
+        """Return the model's turn."""
+        shell = next((tool for tool in asked.tools if _SHELLS.fullmatch(tool[0])), None)
+        looks = shell is not None and not self.has_looked
+        self.has_looked |= looks
+        return _turn(asked, shell if looks else None)
+
+
+_MODEL = _Model()
+
+
+def _turn(asked: Asked, shell: tuple[str, dict[str, Any]] | None) -> Turn:
     key = hashlib.blake2b(f"{asked}".encode(), digest_size=8).hexdigest()
-    call = None
-    if shell and not asked.has_tool_result:
-        call = ToolCall(f"call{key}", shell[0], _arguments(shell[1]))
+    call = ToolCall(f"call{key}", shell[0], _arguments(shell[1])) if shell else None
     # Agents ask for a title too, in a request whose last words say so.
     text = LOOKS if call else TITLE if "title" in asked.text.lower() else ANSWER
     return Turn(
