@@ -60,6 +60,8 @@ class Case:
     variables: dict[str, str] = field(default_factory=dict)
     files: dict[str, object] = field(default_factory=dict)
     """Files below the home to their content; `KEY` in a content stands for the key."""
+    asks_for_tokens: bool = True
+    """OpenAI's streams report tokens to those who ask for them."""
 
 
 _QUIET = {"usageStatisticsEnabled": False}
@@ -155,8 +157,8 @@ CASES = {
         "openai",
         "OPENAI_API_KEY",
         ("--no-cache", "--no-interaction", PROMPT),
-        # Its streams ask for no usage.
-        {"DEFAULT_MODEL": "gpt-4o-mini", "DISABLE_STREAMING": "true"},
+        {"DEFAULT_MODEL": "gpt-4o-mini"},
+        asks_for_tokens=False,
     ),
     "gptme": Case(
         "anthropic",

@@ -130,8 +130,12 @@ def run_agent(agent: Agent, site: Interceptor) -> str:
     home = Path(tempfile.mkdtemp(prefix="shop-"))
     (home / "shop").mkdir()
     (home / "shop/cart.py").write_text(SHOP)
+    # Gemini CLI's own statistics are no part of the session.
+    (home / ".gemini").mkdir()
+    (home / ".gemini/settings.json").write_text('{"privacy": {"usageStatisticsEnabled": false}}')
     environ = site.environ | dict(agent.variables)
     environ |= {"PATH": search_path(program), "HOME": str(home), agent.key: OWN[agent.provider]}
+    environ["PWD"] = str(home)
     done = subprocess.run(
         [*CCPROXY, "run", "--", agent.program, *agent.words],
         cwd=home,

@@ -187,8 +187,13 @@ OF_AGENTS = (
         ".events",
         height=620,
     ),
-    Scene("guide-gemini", lambda s: f"/flows/?run={s.runs['gemini']}", "tr.flow", height=480),
-    Scene("guide-opencode", lambda s: f"/flows/{s.of_run('opencode')}/?all=1", ".turn.final"),
+    Scene("guide-gemini", lambda s: f"/flows/?run={s.runs['gemini']}", "tr.flow", height=400),
+    Scene(
+        "guide-opencode",
+        lambda s: f"/flows/{s.of_run('opencode')}/?all=1",
+        ".turn.final",
+        height=880,
+    ),
     Scene("guide-aider", lambda s: f"/flows/{s.of_run('aider')}/", ".turn.final"),
 )
 """Of the sessions of real agents, named by their programs."""
