@@ -1,8 +1,10 @@
 """Login links made without a database: `ccproxy run` offers one before its command starts.
 
 An offer is an empty file in the private config directory, named by the digest of the link's token.
-Only this user's processes can make it, so the console takes it for a login link of its own. Whoever
-deletes the file first signs in: the link works once. No Django, which would delay the command.
+Only this user's processes can make it, so the console takes it for a login link of its own. The
+request that deletes the file signs in: the link works once.
+
+No Django, which would delay the command.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def take_offer(directory: Path, token: str) -> bool:
 
 
 def token_digest(token: str) -> str:
-    """Return what is kept of a token: whoever reads the disk cannot sign in with it."""
+    """Return the digest of a token. It is stored, and the token is not."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
