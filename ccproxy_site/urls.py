@@ -6,10 +6,11 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from ccproxy_site.console.login_link import LOGIN_PATH, redeem
+from ccproxy_site.console.login_link import redeem
 from ccproxy_site.console.metrics_page import metrics_page
 from ccproxy_site.console.tab_state import tab_state
 from flows.console.dashboard_views import dashboard_page
+from interceptor.access.login_offer import LOGIN_PATH
 from interceptor.explain.model_views import models_page
 from interceptor.explain.provider_trial_views import provider_trial
 from interceptor.explain.rule_trial_views import rule_trial_page
