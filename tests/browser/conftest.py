@@ -1,7 +1,8 @@
 """What most browser tests need: a browser, and an interceptor with its console that it is signed in
 to.
 
-Each module has an interceptor of its own, so what one of them records is not in the way of another.
+The modules of a worker share one interceptor. Each begins with the rows of its start, so what one of
+them records is not in the way of another.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.kept_rows import put_back
 from tests.browser.visit import Visit, chromium, sign_in, visiting
 from tests.e2e.conftest import REAL_KEY, config_for
 from tests.e2e.process import Interceptor, running
@@ -24,11 +26,36 @@ from tests.flows.seed import seed_all
 LOCK = Path(__file__).parent / "axe"
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """A provider that answers what a test scripts."""
+class SharedConsole:
+    """A running interceptor, the cookies of a browser at its console, and the rows of its start."""
+
+    def __init__(self, process: Interceptor, state: Any) -> None:
+        self.process, self.state = process, state
+        self._kept = process.folder / "kept.sqlite3"
+        self._is_used = False
+        process.keep_database(self._kept)
+
+    def start_anew(self) -> None:
+        """Put the rows of the start back, if a module was here before."""
+        if self._is_used:
+            self.process.call(put_back, str(self._kept))
+            self.process.settle()
+        self._is_used = True
+
+
+@pytest.fixture(scope="package")
+def shared_upstream() -> Iterator[Upstream]:
+    """The provider of the shared interceptor."""
     with Upstream(key=REAL_KEY) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def upstream(shared_upstream: Upstream) -> Upstream:
+    """A provider that answers what a test scripts."""
+    shared_upstream.scripts.clear()
+    shared_upstream.requests.clear()
+    return shared_upstream
 
 
 @pytest.fixture(scope="package")
@@ -47,20 +74,27 @@ def browser(playwright: Any) -> Iterator[Any]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def interceptor(
-    upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Interceptor]:
-    """The proxy and its console, with nothing recorded yet."""
+@pytest.fixture(scope="package")
+def shared_console(
+    shared_upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedConsole]:
+    """A proxy and its console for all modules of a worker; it takes nine seconds of CPU time."""
     folder = tmp_path_factory.mktemp("console")
-    with running(Interceptor(folder, config_for(upstream, folder))) as process:
-        yield process
+    with running(Interceptor(folder, config_for(shared_upstream, folder))) as process:
+        yield SharedConsole(process, sign_in(browser, process))
 
 
 @pytest.fixture(scope="module")
-def state(browser: Any, interceptor: Interceptor) -> Any:
+def interceptor(shared_console: SharedConsole) -> Interceptor:
+    """The proxy and its console, with nothing recorded yet."""
+    shared_console.start_anew()
+    return shared_console.process
+
+
+@pytest.fixture(scope="module")
+def state(interceptor: Interceptor, shared_console: SharedConsole) -> Any:
     """The cookies of a browser that opened the login link."""
-    return sign_in(browser, interceptor)
+    return shared_console.state
 
 
 @pytest.fixture

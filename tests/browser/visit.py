@@ -67,7 +67,7 @@ class Visit:
 
 def patient_context(browser: Any, **options: Any) -> Any:
     """A context whose pages wait as long as anything here may take."""
-    context = browser.new_context(**options)
+    context = browser.new_context(**{"reduced_motion": "reduce"} | options)
     context.set_default_timeout(PATIENCE_S * 1000)
     return context
 

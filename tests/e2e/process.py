@@ -154,28 +154,36 @@ class Interceptor:
 
     def is_healthy(self) -> bool:
         """Tell if /health answers."""
-        assert self._process is not None
-        assert self._process.poll() is None, (
-            f"it ended with {self._process.returncode}:\n{self.log}"
-        )
+        self._check_it_runs()
         with contextlib.suppress(httpx.HTTPError, OSError):
             return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
         return False
 
+    def _check_it_runs(self) -> None:
+        assert self._process is not None
+        assert self._process.poll() is None, (
+            f"it ended with {self._process.returncode}:\n{self.log}"
+        )
+
     def _answers(self) -> bool:
+        self._check_it_runs()
+        # A refused connection costs a hundredth of a client of httpx.
         with contextlib.suppress(OSError):
-            return self.is_healthy() and (not self.has_console or self._console_listens())
+            return all(map(self._listens, self._awaited())) and self.is_healthy()
         return False
+
+    def _awaited(self) -> list[str]:
+        """URLs of its listeners; the console is a process of its own, and may need longer."""
+        return [self.url, self.console_url] if self.has_console else [self.url]
+
+    def _listens(self, url: str) -> bool:
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port), timeout=PATIENCE_S):
+            return True
 
     def wait_for_start(self) -> None:
         """Return once it answers, its console included."""
         wait_until(self._answers, "the interceptor answers")
-
-    def _console_listens(self) -> bool:
-        """Tell if the console accepts; it is a process of its own, and may need longer."""
-        host = str(httpx.URL(self.console_url).host)
-        with socket.create_connection((host, self.console_port), timeout=PATIENCE_S):
-            return True
 
     def health(self) -> Any:
         """What /health says."""
@@ -242,6 +250,14 @@ class Interceptor:
         ) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]
+
+    def keep_database(self, copy: Path) -> None:
+        """Write a copy of the database to this path."""
+        with (
+            contextlib.closing(sqlite3.connect(self.database, timeout=PATIENCE_S)) as connection,
+            contextlib.closing(sqlite3.connect(copy)) as kept,
+        ):
+            connection.backup(kept)
 
     def flows(self, where: str = "1", *values: Any) -> list[dict[str, Any]]:
         """Recorded flows, oldest first."""
