@@ -174,6 +174,26 @@ def test_what_people_look_for_is_two_clicks_away(
             page.locator("main").get_by_text(words).first.wait_for()
 
 
+HIDDEN = """[...document.querySelectorAll('table.events:not(.session-list) thead :is(th, td):not(.gap)')]
+    .filter(cell => getComputedStyle(cell).display === 'none').map(cell => cell.textContent.trim())"""
+TABLES = {
+    "usage": "/usage/",
+    "messages": f"/flows/{IDS['websocket']}/?tab=messages",
+    "events": f"/flows/{IDS['anthropic']}/?tab=response&view=events",
+    "requests": f"/flows/session/{SESSION}/?tab=timeline",
+}
+
+
+def test_a_phone_hides_no_column_of_a_table(
+    browser: Any, interceptor: Interceptor, state: Any
+) -> None:
+    with visiting(browser, interceptor, state, viewport=WIDTHS["dark"]) as visit:
+        for name, address in TABLES.items():
+            page = visit.go(address)
+            page.locator("table.events").first.wait_for()
+            assert page.evaluate(HIDDEN) == [], name
+
+
 def test_neither_does_what_opens_on_a_page(
     browser: Any, interceptor: Interceptor, state: Any, axe: str
 ) -> None:

@@ -155,7 +155,7 @@ EARLY = (
         "console-notices",
         lambda s: "/admin/ccproxy_site/sentnotice/",
         "#result_list",
-        height=480,
+        height=620,
     ),
 )
 """Of the demo and its rules."""

@@ -95,6 +95,16 @@ def test_texts_are_in_it_where_that_is_set():
     assert row.facts["said"] == "too long [redacted]"
 
 
+def test_a_cut_stream_failed_without_the_status_of_its_beginning():
+    thread = thread_of("failure")
+    cut = make_flow(status_code=200, state="error", error="the provider closed the connection")
+    thread.finished(finished(cut))
+    thread.look()
+    assert texts() == [
+        "POST /v1/messages of provider anthropic failed: the provider closed the connection"
+    ]
+
+
 def test_one_notice_of_a_kind_in_an_interval():
     clock = Clock()
     limiter = NoticeLimiter(60, clock)
