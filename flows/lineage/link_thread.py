@@ -96,8 +96,11 @@ class LinkThread:
             connections.close_all()
 
     def _look(self) -> None:
-        """Work on what waits; look a few times, because a flow is written after it was noted."""
-        for _ in range(_LOOKS):
+        """Work on what waits; look a few times, because a flow is written after it was noted.
+
+        One look does for what other processes import: at rest, looks are what the recorder does.
+        """
+        for _ in range(_LOOKS if self._is_awake else 1):
             if self._stopped.wait(_COMMIT_S):
                 return
             # Mostly the writer links what it writes.
@@ -122,7 +125,8 @@ class LinkThread:
                 self._stopped.wait(_RETRY_S)
                 return has_worked
             if not count:
-                if not self._waits_to_index:
+                is_known = self.backlog is not None and not any(self.backlog)
+                if not self._waits_to_index and (has_worked or not is_known):
                     # What is done now is not reported as waiting until the next flow comes.
                     self._backlog_at = 0.0
                     self._count_backlog()

@@ -91,3 +91,29 @@ def test_what_waits_is_counted_up_to_a_bound_and_running_flows_are_left_out() ->
     assert count_backlog() == (total - 2, total - 1)
     with patch.object(link_backlog, "MAX_COUNTED", 1):
         assert count_backlog() == (1, 1)
+
+
+@pytest.mark.parametrize(("is_noticed", "looks"), [(False, 1), (True, link_thread._LOOKS)])
+def test_only_a_flow_that_is_about_to_be_written_is_looked_for_again(
+    is_noticed: bool, looks: int
+) -> None:
+    thread = LinkThread(lambda: False)
+    if is_noticed:
+        thread.notice()
+    with (
+        patch.object(link_thread, "_COMMIT_S", 0.0),
+        patch.object(thread, "_do_all", return_value=False) as do_all,
+    ):
+        thread._look()
+    assert do_all.call_count == looks
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("flows", "counts"), [(0, 1), (3, 2)])
+def test_what_waits_is_counted_again_only_after_work(flows: int, counts: int) -> None:
+    if flows:
+        record(pair[0] for pair in untouched("s", flows).sent)
+    thread = LinkThread(lambda: False)
+    with patch.object(link_thread, "count_backlog", wraps=count_backlog) as count:
+        assert thread._do_all() == bool(flows)
+    assert (count.call_count, thread.backlog) == (counts, (0, 0))
