@@ -19,7 +19,7 @@ from flows.bytes.database_text import database_json
 from flows.models import Flow, FlowText
 from flows.search.candidates import candidates, count, ids_at
 from flows.search.flow_columns_match import column_condition
-from flows.search.folding import WordLook
+from flows.search.folding import WordLook, lowered
 from flows.search.id_list import listed
 from flows.search.segment_rows import COLUMNS, folded_texts
 from flows.search.stored_parts import plain_parts
@@ -133,8 +133,8 @@ def _may_have(row: Sequence[Any], looks: Sequence[WordLook]) -> bool:
     _, parts, headers, *names = row
     values = [str(name) for name in names if name]
     beside = "\n".join([headers or "", *values]).encode()
-    texts = (plain_parts(parts), beside)
-    return all(any(look.may_be_in(text) for text in texts) for look in looks)
+    texts = (lowered(plain_parts(parts)), lowered(beside))
+    return all(any(look.is_in(text) for text in texts) for look in looks)
 
 
 def _has_all(texts: Sequence[str], words: Wanted) -> bool:
