@@ -188,7 +188,6 @@ def test_what_people_look_for_is_two_clicks_away(
 HIDDEN = """[...document.querySelectorAll('table.events:not(.session-list) thead :is(th, td):not(.gap)')]
     .filter(cell => getComputedStyle(cell).display === 'none').map(cell => cell.textContent.trim())"""
 TABLES = {
-    "usage": "/usage/",
     "messages": f"/flows/{IDS['websocket']}/?tab=messages",
     "events": f"/flows/{IDS['anthropic']}/?tab=response&view=events",
     "requests": f"/flows/session/{SESSION}/?tab=timeline",
