@@ -19,7 +19,6 @@ from django.db import (
     InterfaceError,
     OperationalError,
     close_old_connections,
-    connection,
     connections,
 )
 
@@ -35,32 +34,16 @@ from flows.writer.prepared_rows import Prepared, PreparedRows, Size
 from flows.writer.retention_policy import RetentionPolicy
 from flows.writer.row_builder import FlowRows, RowBuilder
 from flows.writer.spool import Spool
+from flows.writer.waiting.running_wait import running_wait_s
+from flows.writer.writer_connection import BUSY_TIMEOUT_MS, WriterConnection
 from providers.prices.own_prices import OwnPrices
 
 BATCH_ROWS = 100
 BATCH_WINDOW_S = 0.25
 MAX_RECORDS = 5000
 MAX_BYTES = 96 * 1024 * 1024
-BUSY_TIMEOUT_MS = 500
-"""SQLite's wait for a lock, after which the thread goes back to preparing and asks again."""
-
-_CHECKPOINT_PAGES = 4000
-"""Size of SQLite's write-ahead log, 16 MB, before it goes into the file.
-
-Ids and digests are random, so the same pages are written again and again. With the usual 1000 pages
-a flow cost 0.02 ms more in a record of 20,000.
-"""
-
-RUNNING_WAIT_S = 2.0
-MAX_RUNNING_WAIT_S = 10.0
-"""Limits of the time that the state of a running flow waits for a newer one to replace it.
-
-It waits as long as its flow has run: a stream of 10 seconds is written at 2 and 4 seconds and at
-its end, where without the wait each of six states is a transaction.
-"""
 _FIRST_RETRY_S = 0.05
 _MAX_RETRY_S = 1.0
-_CONNECTION_CHECK_S = 60.0
 _STUCK_S = 5.0
 """A question to the database that takes longer is taken for one that nobody answers."""
 _LAST_ROUND_S = 2.0
@@ -125,7 +108,7 @@ class FlowWriter:
         self._instance = instance
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
-        self._busy_timeout_ms = busy_timeout_ms
+        self._connection = WriterConnection(busy_timeout_ms)
         self._prepared = PreparedRows()
         # Held while records become rows, never while the database is asked.
         self._preparing = RLock()
@@ -137,9 +120,6 @@ class FlowWriter:
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
         self._housekeeping_at = 0.0
-        self._connection_check_at = 0.0
-        # The database's own object, for which this thread's options are set.
-        self._prepared_connection: object = None
         self._written = 0
         self._failed = 0
         self._last_error = ""
@@ -204,15 +184,8 @@ class FlowWriter:
             instance=instance,
             bodies_dropped=bodies_dropped,
             on_committed=on_committed,
-            wait_s=self._wait_s(record),
+            wait_s=0.0 if self._is_watched() else running_wait_s(record),
         )
-
-    def _wait_s(self, record: FlowRecord) -> float:
-        """Return how long a record waits for a newer one: an hour-old flow's state 10 seconds."""
-        if record.state != "live" or self._is_watched():
-            return 0.0
-        age_s = time.time() - record.started_at
-        return min(MAX_RUNNING_WAIT_S, max(RUNNING_WAIT_S, age_s))
 
     def has_room(self, size_bytes: int = 0) -> bool:
         """Return whether a record with bodies of this size would be queued with them; cheap."""
@@ -384,7 +357,7 @@ class FlowWriter:
         """Write a batch, but first what was spooled: an older state must not come last."""
         try:
             with self._asking():
-                self._check_connection()
+                self._connection.check()
                 if not self._write_spooled():
                     self._write_prepared()
         except (OperationalError, InterfaceError) as exc:
@@ -457,7 +430,7 @@ class FlowWriter:
     def _keep_house(self) -> None:
         try:
             with self._asking():
-                self._check_connection()
+                self._connection.check()
                 wait_s = self._housekeeping.step()
         except Exception as exc:
             # Flows are written all the same.
@@ -470,20 +443,6 @@ class FlowWriter:
         else:
             self._recovered()
         self._housekeeping_at = time.monotonic() + wait_s
-
-    def _check_connection(self) -> None:
-        if time.monotonic() >= self._connection_check_at:
-            close_old_connections()
-            self._connection_check_at = time.monotonic() + _CONNECTION_CHECK_S
-        if connection.vendor != "sqlite":
-            return
-        connection.ensure_connection()
-        # They last as long as the connection, which Django may have opened anew.
-        if connection.connection is not self._prepared_connection:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
-                cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            self._prepared_connection = connection.connection
 
     def _postpone(self, exc: Exception) -> None:
         if not self._last_error:
