@@ -87,6 +87,9 @@ class ConsoleProcess:
     def _told(self, message: Message | None) -> None:
         if message is None or "stop" in message.words:
             self._stopping.set()
+        elif self._stopping.is_set():
+            # The loop's threads may be gone. What was handed over ends with this process.
+            return
         elif "announce" in message.words:
             self._announcing = asyncio.create_task(asyncio.to_thread(self._announce))
         elif "recorder" in message.words:

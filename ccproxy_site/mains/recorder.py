@@ -202,7 +202,7 @@ class Recorder:
             self._stopping.set()
         elif "client" in message.words:
             self._welcome(message.words["client"], message.descriptors)
-        elif "announce" in message.words:
+        elif "announce" in message.words and not self._stopping.is_set():
             self._spawn(asyncio.to_thread(announce, self._settings, self._endpoints, None))
         elif "note" in message.words:
             logger.error("%s", message.words["note"])
