@@ -70,7 +70,7 @@ def found_by_axe(file: Path, browser: Any, axe: str) -> list[Any]:
     for scheme, size in WIDTHS.items():
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(size)
-        found += page.evaluate(RUN, LOOK_RULES if scheme == "dark" else [])
+        found += page.evaluate(RUN, [LOOK_RULES if scheme == "dark" else [], []])
         found += page.evaluate(WIDE)
     context.close()
     return found

@@ -32,6 +32,7 @@ def _at_rest(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[float]]:
     recorder: Any = Recorder.__new__(Recorder)
     recorder._recording, recorder._writer = Watch(), Writer()
     recorder._has_records = asyncio.Event()
+    recorder._clients, recorder._consoles = {}, []
     go_on = asyncio.sleep
 
     async def pause(seconds: float) -> None:
@@ -46,8 +47,10 @@ async def _looks(recorder: Any, number: int) -> None:
     """Return once the recorder has looked so often."""
     following = asyncio.create_task(recorder._follow_recording())
     async with asyncio.timeout(60):
-        while recorder._recording.looks < number:
+        while recorder._recording.looks < number and not following.done():
             await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+    if following.done():
+        following.result()
     following.cancel()
 
 
