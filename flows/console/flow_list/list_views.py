@@ -30,7 +30,7 @@ from flows.queries.saved_filters import (
     unknown_parameters,
 )
 from flows.search.text_filter import page_hits, search_notes
-from providers.base.nearest import no_such
+from providers.base.nearest import capitalised, no_such
 
 MAX_LIVE_ROWS = 60
 _MAX_CHIP_CHARS = 200
@@ -48,14 +48,14 @@ def flow_list(request: HttpRequest) -> HttpResponse:
     filters = FlowListFilter(params, queryset=Flow.objects.all())
     cursor = params.get("cursor", "")
     source = params.get("jq", "").strip()
-    errors = [*filter_errors(filters), *unknown_parameters(params)]
+    errors = [*filter_errors(filters), *map(capitalised, unknown_parameters(params))]
     order = parse_order(params.get("sort", ""))
     if order is None:
-        errors.append(no_such("order", params["sort"][:100], ORDERS))
+        errors.append(capitalised(no_such("order", params["sort"][:100], ORDERS)))
         order = NEWEST_FIRST
     grouping = params.get(GROUP, "")
     if grouping and grouping not in GROUPINGS:
-        errors.append(no_such("grouping", grouping[:100], GROUPINGS))
+        errors.append(capitalised(no_such("grouping", grouping[:100], GROUPINGS)))
     is_grouped = grouping == BY_SESSION
     jq = jq_page(filters.qs, source) if source else None
     if jq and jq.error:
