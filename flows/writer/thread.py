@@ -136,18 +136,18 @@ class FlowWriter:
 
     def started(self, record: FlowRecord) -> None:
         """Queue a routed flow."""
-        self._put(record)
+        self.record(record)
 
     def delta(self, delta: FlowDelta) -> None:
         """Ignore the bytes: the next record holds them."""
 
     def progress(self, record: FlowRecord) -> None:
         """Queue a running flow's state so far."""
-        self._put(record)
+        self.record(record)
 
     def finished(self, record: FlowRecord) -> None:
         """Queue a flow's last state."""
-        self._put(record)
+        self.record(record)
 
     def record(
         self,
@@ -157,7 +157,7 @@ class FlowWriter:
         bodies_dropped: bool = False,
         on_committed: OnCommitted = None,
     ) -> None:
-        """Queue a flow's state that another process recorded, and keeps until it is written.
+        """Queue a flow's state, of this process or of one that keeps it until it is written.
 
         Args:
             record: complete state of the flow.
@@ -167,18 +167,6 @@ class FlowWriter:
                 newer record of its flow has replaced it, or it was dropped or cannot be stored.
                 Never called for a record that comes after `close` or that `close` gave up.
         """
-        self._put(
-            record, instance=instance, bodies_dropped=bodies_dropped, on_committed=on_committed
-        )
-
-    def _put(
-        self,
-        record: FlowRecord,
-        *,
-        instance: str = "",
-        bodies_dropped: bool = False,
-        on_committed: OnCommitted = None,
-    ) -> None:
         self._backlog.put(
             record,
             instance=instance,
