@@ -22,7 +22,7 @@ from tests.calls import CCPROXY
 from tests.e2e import steps
 from tests.e2e.process import ROOT, Interceptor
 from tests.fakes.certificates import make_authority
-from tests.fakes.upstream import Upstream
+from tests.fakes.upstream import Script, Upstream
 from tests.patience import PATIENCE_S
 
 GUIDES = ROOT / "docs/guides"
@@ -71,6 +71,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         (folder / name).write_text(f"{STORED}\n")
     (folder / "no-rules.yaml").write_text(NO_RULES)
     with Upstream(authority.server_context(["http/1.1"]), calls_tools=False) as vendor:
+        # Claude Code looks with HEAD whether it is online.
+        vendor.scripts["/api/hello"] = Script(pieces=(b"",))
         overrides = dict.fromkeys(HOSTS, f"127.0.0.1:{vendor.port}")
         interceptor = Interceptor(
             folder,
