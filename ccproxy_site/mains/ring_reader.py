@@ -156,13 +156,17 @@ class ProxyRing:
 
     def _has_more(self, frames: list[Frame]) -> bool:
         """Return whether this look could not take everything, or a page waits for the rest."""
-        return self.is_watched or self._is_closed or frames[-1].end < self._reader.written
+        return self.is_watched or self._is_closed or self._is_behind(frames)
 
     def _pause_s(self, frames: list[Frame]) -> float:
         """Return the time until the next look: none where this one could not take everything."""
-        if frames[-1].end < self._reader.written:
+        if self._is_behind(frames):
             return 0.0
         return WATCHED_EVERY_S if self.is_watched else READ_EVERY_S
+
+    def _is_behind(self, frames: list[Frame]) -> bool:
+        """Return whether the ring has more than these frames."""
+        return frames[-1].end < self._reader.written
 
     def _finish(self) -> None:
         """Report that everything is stored, or look again a little later."""

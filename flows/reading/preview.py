@@ -146,7 +146,8 @@ def _text(value: Any) -> str:
         return ""
     # The names that Google's documentation gives to a function's outcome, and MCP's.
     for name in ("output", "result", "error", "content"):
-        if text := _text(value.get(name)) if not isinstance(value.get(name), dict) else "":
+        inner = value.get(name)
+        if not isinstance(inner, dict) and (text := _text(inner)):
             return text
     pairs = list(value.items())[:_MAX_PARTS]
     return ", ".join(f"{name}: {one}" for name, one in pairs if isinstance(one, str | int | float))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interceptor.config.files.directory import CONFIG_FILE_NAME
-from providers.base.loopback import url_host
+from providers.base.loopback import local_url
 from providers.base.private_file import write_private
 
 if TYPE_CHECKING:
@@ -55,17 +55,17 @@ class CommandSettings(NamedTuple):
     @property
     def proxy_url(self) -> str:
         """The base URL for clients on this machine."""
-        return f"http://{url_host(self.host)}:{self.port}"
+        return local_url(self.host, self.port)
 
     @property
     def console_url(self) -> str:
         """The console's URL on this machine."""
-        return f"http://{url_host(self.console_host)}:{self.console_port}"
+        return local_url(self.console_host, self.console_port)
 
     @property
     def mcp_url(self) -> str:
         """The URL of the MCP server on this machine."""
-        return f"http://{url_host(self.mcp_host)}:{self.mcp_port}/mcp"
+        return local_url(self.mcp_host, self.mcp_port) + "/mcp"
 
 
 def settings_for_commands(settings: ServerSettings, directory: Path) -> CommandSettings:

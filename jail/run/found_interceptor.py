@@ -20,7 +20,7 @@ from interceptor.operate.command_settings import CommandSettings
 from interceptor.operate.liveness import is_ccproxy, is_listening
 from providers.base.errors import ConfigError
 from providers.base.file_lock import FileLock
-from providers.base.loopback import reachable_host, url_host
+from providers.base.loopback import local_url, reachable_host
 
 PORTS: Final = {
     "proxy": "CCPROXY_PORT",
@@ -87,8 +87,8 @@ def _start(settings: CommandSettings, folder: Path, shared: FileLock) -> Found:
         os.close(descriptor)
     _wait_until_ready(keeper, settings.host, ports["proxy"], log)
     return Found(
-        f"http://{url_host(settings.host)}:{ports['proxy']}",
-        f"http://{url_host(settings.console_host)}:{ports['console']}",
+        local_url(settings.host, ports["proxy"]),
+        local_url(settings.console_host, ports["console"]),
         shared,
         is_own=True,
     )

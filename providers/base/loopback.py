@@ -31,3 +31,8 @@ def url_host(bind: str) -> str:
     """Return a bind address as the host of a URL: wildcards become loopback, IPv6 gets brackets."""
     host = reachable_host(bind)
     return f"[{host}]" if ":" in host else host
+
+
+def local_url(bind: str, port: int) -> str:
+    """Return the URL of a listener of this machine: ("0.0.0.0", 4000) → http://127.0.0.1:4000."""
+    return f"http://{url_host(bind)}:{port}"

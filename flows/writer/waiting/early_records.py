@@ -59,9 +59,8 @@ class EarlyRecords:
 
     def pop_oldest(self) -> QueuedRecord | None:
         """Take out the record of the flow that came first; None without records."""
-        for flow_id in self._records:
-            return self.pop(flow_id)
-        return None
+        flow_id = next(iter(self._records), None)
+        return None if flow_id is None else self.pop(flow_id)
 
     def next_due_at(self) -> float:
         """Return the next time that comes; infinity without records."""

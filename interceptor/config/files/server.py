@@ -29,7 +29,7 @@ from interceptor.config.files.groups import (
 )
 from interceptor.config.files.notices_section import NoticesSettings
 from providers.base.errors import ConfigError
-from providers.base.loopback import url_host
+from providers.base.loopback import local_url
 from providers.base.upstream_proxy import SETTING, parse_setting
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -143,9 +143,9 @@ class ServerSettings(Group):
     @property
     def proxy_url(self) -> str:
         """The base URL for clients on this machine."""
-        return f"http://{url_host(self.host)}:{self.port}"
+        return local_url(self.host, self.port)
 
     @property
     def console_url(self) -> str:
         """The console's URL on this machine."""
-        return f"http://{url_host(self.console.host)}:{self.inspector.port}"
+        return local_url(self.console.host, self.inspector.port)
