@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
+
+MISSED_TOKENS: Final = 1024
+"""Vendors cache no prompt that is shorter (OpenAI "Prompt caching"; Anthropic: most models)."""
 
 
 class FlowLink(models.Model):
@@ -69,3 +74,11 @@ class FlowLink(models.Model):
     def is_break(self) -> bool:
         """The prompt differs inside of the earlier one, so that the cache is lost from there."""
         return bool(self.kind)
+
+    def is_missed(self, read_tokens: int | None) -> bool:
+        """Return whether most of a cache was not read, although the prompt has all of its start.
+
+        Example: 30,000 tokens were in the cache, and 4,000 were read → True.
+        """
+        lost = self.lost_tokens or 0
+        return not self.is_break and lost >= MISSED_TOKENS and lost > (read_tokens or 0)

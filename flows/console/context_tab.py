@@ -140,7 +140,7 @@ def finding(flow: Flow) -> CacheFinding | None:
     elif link.relation in _DIFFERING:
         sentence = "The previous prompt is not the start of this one. Where they differ is unknown."
     else:
-        sentence = _kept(flow, previous)
+        sentence = _kept(flow, previous, link)
     return CacheFinding(sentence, _cost(flow, previous, link), previous, link)
 
 
@@ -159,13 +159,21 @@ def _sentence(link: FlowLink) -> str:
     return f"The cache broke at {link.path}, {link.kind} by {author}; {kept}"
 
 
-def _kept(flow: Flow, previous: Flow) -> str:
+def _kept(flow: Flow, previous: Flow, link: FlowLink) -> str:
     text = "The previous prompt is the start of this one, so its cache can be used."
-    gap = flow.started_at - previous.started_at
-    if gap <= CACHE_LIFE or flow.cache_read_tokens != 0:
+    is_late = flow.started_at - previous.started_at > CACHE_LIFE
+    is_missed = link.is_missed(flow.cache_read_tokens)
+    if not is_missed and not (is_late and flow.cache_read_tokens == 0):
         return text
-    minutes = gap.total_seconds() / 60
-    return f"{text} It was not: {minutes:.0f} minutes passed, and caches live for about five."
+    how_much = "Most of it was not" if flow.cache_read_tokens else "It was not"
+    gap_s = (flow.started_at - previous.started_at).total_seconds()
+    if is_late:
+        life = "caches live for about five, or for an hour where the request asks for it"
+        return f"{text} {how_much}: {gap_s / 60:.0f} minutes passed, and {life}."
+    return (
+        f"{text} {how_much}, after {gap_s:.0f} seconds: the provider had not stored it, or dropped"
+        " it, or another of its servers answered."
+    )
 
 
 def _cost(flow: Flow, previous: Flow, link: FlowLink) -> str:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from flows.lineage.predecessor import common_start
-from flows.models import Flow
-from flows.reading.cache_break import (
+from flows.lineage.cache_break import (
     Break,
     HookBodies,
     broken_by_client,
     culprit,
-    parts_of,
 )
+from flows.lineage.predecessor import common_start
+from flows.lineage.prompt_parts import parts_of
+from flows.models import Flow
 from providers.prices.cost import Call, OwnPrice, cost_of
 from providers.wire.core.ir import Usage
 from providers.wire.core.jsonio import dumps_text

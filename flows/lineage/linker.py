@@ -20,6 +20,7 @@ from django.utils import timezone
 from flows.bodies.flow_groups import made_of
 from flows.bodies.store import load_bodies
 from flows.bytes.database_text import storable_text
+from flows.lineage.cache_break import Break, find_break
 from flows.lineage.first_difference import (
     CLIENT,
     author_of,
@@ -30,10 +31,10 @@ from flows.lineage.first_difference import (
 )
 from flows.lineage.predecessor import Predecessor, predecessor
 from flows.lineage.prompt_call import PromptCall, note_response, prompt_call
+from flows.lineage.prompt_parts import parts_of
 from flows.lineage.scope import SCOPE_CALLS, RecentCalls, Scope, scope_of
 from flows.lineage.stored_flow import ReadFlow, read_alone, stored_flow
 from flows.models import Flow, FlowLink, FlowParts
-from flows.reading.cache_break import Break, find_break, parts_of
 from flows.reading.decoded import format_of
 from flows.upsert import new_row, upsert
 from providers.prices.own_prices import OwnPrices

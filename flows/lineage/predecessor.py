@@ -7,6 +7,8 @@ A call's predecessor is the one with which its prompt has most in common, the co
 - T S a' B c     after  T S a            → broken at a: B is the response to the earlier call
 - T S s c        after  T S a B c D      → compacted, if s holds the response D
 - T S2 x         after  T S a B c        → first of a thread of its own, such as a sub-agent
+- T S c          after  T S a, if it names the response to it as the one that it goes on from
+                                         → continued: the provider puts a B before c
 
 Common tools, system prompts and reminders prove nothing: sub-agents and strangers share them. A
 prompt follows another one only if it starts with all of it, if both hold the same response of a
@@ -88,6 +90,10 @@ def _best(
 def _candidate(
     now: PromptCall, call: PromptCall, sizes: dict[bytes, int], body: bytes
 ) -> _Candidate | None:
+    if now.goes_on_from:
+        # Such a request holds its newest messages alone, so that nothing else can be compared.
+        is_named = now.goes_on_from == call.response_id
+        return _Candidate(call, "continued", 0) if is_named else None
     if now.digests.startswith(call.digests):
         kinship: Kinship = "repeated" if call.count == now.count else "continued"
         return _Candidate(call, kinship, sum(call.sizes[call.head :]))

@@ -1,8 +1,8 @@
 """Compact form of a model call, to compare later prompts with. Pure.
 
-A prompt is the list of its parts (see `flows.reading.cache_break`): tools, system prompt, blocks of
-messages. Of each part only a digest, a size and a flag are kept, about 13 bytes, so that a session
-of hundreds of calls fits into memory.
+A prompt is the list of its parts (see `flows.lineage.prompt_parts`): tools, system prompt, blocks
+of messages. Of each part only a digest, a size and a flag are kept, about 13 bytes, so that a
+session of hundreds of calls fits into memory.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flows.lineage.prompt_parts import Part, parts_of
 from flows.reading.answer_text import pieces_of_json, pieces_of_stream
-from flows.reading.cache_break import Part, parts_of
 from flows.reading.event_pieces import Piece
 from flows.reading.json_text import parse_json
 from providers.wire.answer_form import is_events, is_json
@@ -60,6 +60,10 @@ class PromptCall:
     """The model that the body names, as text; some formats name it in the address alone."""
     cached_tokens: int = 0
     """Tokens that the cache holds after the call; 0 if unknown."""
+    goes_on_from: str = ""
+    """Id of the response whose conversation the provider puts before this request's messages."""
+    response_id: str = ""
+    """Id of its own response."""
 
     @property
     def count(self) -> int:
@@ -118,6 +122,7 @@ def prompt_call(
         head=head,
         first_text=_first_text(parts[head:]),
         named_model=repr(body.get("model")),
+        goes_on_from=_named_response(body),
     )
 
 
@@ -128,12 +133,19 @@ def note_response(call: PromptCall, body: bytes) -> None:
     """
     start = body[:_RESPONSE_BYTES]
     ids = dict.fromkeys(found.decode() for found in _ID.findall(start))
+    call.response_id = next(iter(ids), "")
     # The newest: those of the message itself come first, and few clients repeat them.
     call.response_ids = tuple(ids)[-_MAX_IDS:]
     runs = _PLAIN_RUN.findall(response_text(start))
     # From all over the text: a client may keep a part of it, such as the summary in a tag.
     step = max(1, len(runs) // _MAX_RUNS)
     call.response_runs = tuple(run.strip() for run in runs[::step][:_MAX_RUNS])
+
+
+def _named_response(body: dict[str, Any]) -> str:
+    """Return the `previous_response_id` of OpenAI's Responses API."""
+    named = body.get("previous_response_id")
+    return named if isinstance(named, str) else ""
 
 
 def response_text(body: bytes) -> str:

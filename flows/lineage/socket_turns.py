@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from flows.lineage.cache_break import Break, find_break
 from flows.lineage.first_difference import Excerpts, excerpts
-from flows.reading.cache_break import Break, find_break
 from flows.reading.json_text import parse_json
 from flows.reading.preview import one_line, said_line, tool_result_in
 from flows.reading.search_text import answer, question_in

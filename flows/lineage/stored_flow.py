@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from flows.bodies.store import load_bodies
+from flows.lineage.cache_break import HookBodies
 from flows.lineage.first_difference import SentBodies
 from flows.models import Flow, FlowParts
 from flows.reading.body_view import BodyView, body_view, side_body, side_plain
-from flows.reading.cache_break import HookBodies
 from flows.sides import FlowSide, HookTrace, PartTexts, read_sides, read_traces
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024

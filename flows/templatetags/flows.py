@@ -178,11 +178,24 @@ register.filter("translated", translated)
 @register.filter
 def cache_break(flow: Flow) -> FlowLink | None:
     """Return the link of a flow whose prompt cache broke at a cost, if the row came with it."""
+    link = _link_in_row(flow)
+    is_lost = link is not None and link.is_break and link.lost_tokens != 0
+    return link if is_lost else None
+
+
+@register.filter
+def cache_miss(flow: Flow) -> FlowLink | None:
+    """Return the link of a flow whose cache was not read though nothing broke it."""
+    link = _link_in_row(flow)
+    is_missed = link is not None and link.is_missed(flow.cache_read_tokens)
+    return link if is_missed else None
+
+
+def _link_in_row(flow: Flow) -> FlowLink | None:
     if not Flow._meta.get_field("link").is_cached(flow):
         return None
     link: FlowLink | None = getattr(flow, "link", None)
-    is_lost = link is not None and link.is_break and link.lost_tokens != 0
-    return link if is_lost else None
+    return link
 
 
 register.filter("says", says)

@@ -47,6 +47,8 @@ class Agent:
     system: str = "You are an agent that mends programs. " * 20
     tools: list[dict[str, Any]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Other fields of the request."""
     at: float = EPOCH
     sent: list[tuple[FlowRecord, Expected]] = field(default_factory=list)
     turns: int = 0
@@ -109,6 +111,7 @@ class Agent:
         messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
         system = [{"type": "text", "text": self.system}]
         return {
+            **self.settings,
             "model": self.model,
             "stream": True,
             "tools": self.tools or [_tool("Read"), _tool("Edit"), _tool("Bash")],
@@ -420,9 +423,72 @@ def first_stream_cut(name: str, **fields: Any) -> Agent:
     return agent
 
 
+def settings_changed(name: str, **fields: Any) -> Agent:
+    """Thinking, the choice of tools and the effort change: the vendor keys its caches by them."""
+    agent = _begin(name, **fields)
+    changes: tuple[tuple[dict[str, Any], Expected], ...] = (
+        ({"thinking": {"type": "enabled", "budget_tokens": 4000}}, _break("thinking", "inserted")),
+        ({"thinking": {"type": "enabled", "budget_tokens": 9000}}, _break("thinking")),
+        ({"tool_choice": {"type": "any"}}, _break("tool_choice", "inserted")),
+        ({"output_config": {"effort": "low"}}, _break("output_config.effort", "inserted")),
+        ({"speed": "fast"}, _break("speed", "inserted")),
+        ({"thinking": {"type": "disabled"}}, _break("thinking", "removed")),
+    )
+    for change, expected in changes:
+        agent.settings.update(change)
+        agent.result(agent.send(expected))
+        agent.result(agent.send(ON))
+    return agent
+
+
+def settings_written_out(name: str, **fields: Any) -> Agent:
+    """Fields get the values that they have when they are left out, or are no part of a prompt."""
+    agent = _begin(name, **fields)
+    agent.settings = {"tool_choice": {"type": "auto"}, "thinking": {"type": "disabled"}}
+    agent.result(agent.send(ON))
+    agent.settings = {"max_tokens": 9, "temperature": 1, "metadata": {"user_id": "u"}}
+    agent.result(agent.send(ON))
+    return agent
+
+
+def deferred_tool_added(name: str, **fields: Any) -> Agent:
+    """A tool that the model has to search for comes and goes: it is no part of the prompt."""
+    agent = _begin(name, **fields)
+    usual = [_tool("Read"), _tool("Edit"), _tool("Bash")]
+    agent.tools = [{**_tool("Browse"), "defer_loading": True}, *usual]
+    agent.result(agent.send(ON))
+    agent.tools = usual
+    agent.result(agent.send(ON))
+    return agent
+
+
+def keys_in_another_order(name: str, **fields: Any) -> Agent:
+    """The arguments of an earlier call have their keys in another order: the bytes differ."""
+    agent = _begin(name, **fields)
+    call = agent.messages[1]["content"][1]
+    call["input"] = {"path": "a.py", "limit": 3}
+    agent.result(agent.send(_break("messages[1].content[1]")))
+    call["input"] = {"limit": 3, "path": "a.py"}
+    agent.result(agent.send(_break("messages[1].content[1]")))
+    agent.messages[1] = {"content": agent.messages[1]["content"], "role": "assistant"}
+    agent.result(agent.send(ON))
+    return agent
+
+
+def schema_in_another_order(name: str, **fields: Any) -> Agent:
+    """A server lists the fields of a tool's arguments in another order."""
+    agent = _begin(name, **fields)
+    agent.tools = [_tool("Read"), _tool("Edit"), _tool("Bash")]
+    schema = agent.tools[1]["input_schema"]
+    agent.tools[1]["input_schema"] = dict(reversed(schema.items()))
+    agent.result(agent.send(_break("tools[name=Edit]")))
+    return agent
+
+
 SCRIPTS = (
     untouched, date_in_first_text, date_after_one_turn, date_in_system, tool_removed, hook_breaks,
     old_results_cleared, compacted, sub_agent, parallel_sub_agents, side_question, retried,
     retried_at_once, stream_cut, model_switched, rewound,
-    first_stream_cut,
+    first_stream_cut, settings_changed, settings_written_out, deferred_tool_added,
+    keys_in_another_order, schema_in_another_order,
 )  # fmt: skip

@@ -9,9 +9,9 @@ import pytest
 from flows.bodies.plain_bodies import PlainBodies
 from flows.lineage.fresh_flows import FreshFlow, FreshFlows
 from flows.lineage.linker import Linker, pending
+from flows.lineage.prompt_parts import parts_of
 from flows.models import Flow, FlowLink, FlowText
 from flows.reading import answer_text
-from flows.reading.cache_break import parts_of
 from flows.reading.event_pieces import Piece
 from flows.reading.turn_digest import digest
 from flows.record import FlowRecord

@@ -231,3 +231,50 @@ def test_a_damaged_flow_keeps_no_other_from_its_link(
     links = FlowLink.objects.in_bulk()
     assert {each.id for each in sent[:-1]} <= links.keys()
     assert links[sent[1].id].previous == sent[0].id
+
+
+def chained(number: int, previous: str = "", **changes: object) -> FlowRecord:
+    """Return a call of the Responses API that sends only its new input."""
+    body: dict[str, object] = {"model": "gpt-5", "instructions": "Be short.", **changes}
+    body["input"] = [{"role": "user", "content": f"Question {number}: how far is it?"}]
+    if previous:
+        body["previous_response_id"] = previous
+    asked = json.dumps(body).encode()
+    answered = json.dumps({"id": f"resp_{number:016}", "object": "response", "output": []}).encode()
+    kind = (("content-type", "application/json"),)
+    url = "https://api.openai.com/v1/responses"
+    return flow(
+        f"chain-{number}",
+        started_at=EPOCH + 10 * number,
+        path="/v1/responses",
+        client_url=url,
+        client_format="openai_responses",
+        provider_format="openai_responses",
+        status_code=200,
+        sides=(side("client", asked), side("forwarded", asked), side("upstream", answered, kind)),
+    )
+
+
+def test_a_conversation_that_the_provider_keeps_is_one_thread() -> None:
+    first = f"resp_{1:016}"
+    record(
+        [
+            chained(1),
+            chained(2, first),
+            chained(3, f"resp_{2:016}", instructions="Be long."),
+            # Back to the first response, and one that was never seen.
+            chained(4, first),
+            chained(5, "resp_unknown0000000"),
+        ]
+    )
+    while Linker().link_pending(1):
+        pass
+    links = [FlowLink.objects.get(pk=f"chain-{number}") for number in range(1, 6)]
+    assert [link.relation for link in links] == [
+        "first", "continued", "broken", "continued", "first",
+    ]  # fmt: skip
+    assert [link.previous for link in links[1:4]] == ["chain-1", "chain-2", "chain-1"]
+    assert (links[2].path, links[2].kind, links[2].author) == (
+        "instructions[0]", "changed", "the client",
+    )  # fmt: skip
+    assert len({link.session for link in links[:4]}) == 1 != len({link.session for link in links})

@@ -12,8 +12,8 @@ import pytest
 from django.test import Client
 
 from flows.display.markdown import rendered
+from flows.lineage.cache_break import HookBodies, broken_by_client, culprit, find_break
 from flows.models import FlowBody, WebSocketMessage
-from flows.reading.cache_break import HookBodies, broken_by_client, culprit, find_break
 from flows.reading.context_size import context_size
 from flows.reading.conversation import conversation
 from flows.reading.decoded import format_of, read_answer, read_request

@@ -1,32 +1,32 @@
-"""First difference between two prompts, where the prompt cache broke, and its author. Pure.
+"""Parts of a prompt in the order in which vendors cache them. Pure.
 
-Vendors cache the start of a prompt, in the order tools, system prompt, messages (Anthropic "Prompt
-caching"; OpenAI "Prompt caching": "exact prefix matches"). A request that only adds to the end
-keeps the cache; any other request loses it from the first difference on. Addresses are in the
-vendor's own words: `tools[name=Bash]`, `system[1]`, `messages[82]`.
-
-Example: the earlier prompt has the parts T S M1 M2 (400, 300, 200 and 100 bytes), the new one has
-T S M1' M2 M3. The first difference is M1, so `find_break` returns `messages[0]`, "changed", with
-700 of 1,000 bytes kept.
+Vendors cache the start of a prompt: tools, system prompt, messages (Anthropic "Prompt caching";
+OpenAI "Prompt caching": "exact prefix matches"). Some settings belong to it as well, so they are
+parts too: see `_SETTINGS`. Addresses are in the vendor's own words: `tools[name=Bash]`,
+`system[1]`, `thinking`, `messages[82]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from flows.reading.turn_digest import BILLING_HEADER, digest, digest_of_json
 from providers.wire.core.jsonio import dumps
 
-Kind = Literal["model", "changed", "inserted", "removed"]
-_LOOK_AHEAD: Final = 400
 _MARKS: Final = ("cache_control", "cacheControl")
 _SYSTEM_KEYS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
 _MESSAGE_KEYS: Final = (("messages", "content"), ("input", "content"), ("contents", "parts"))
 _MESSAGE_STARTS: Final = ("messages[", "input[", "contents[")
+_ORDERED_KEYS: Final = ("input", "args", "input_schema", "parameters", "parametersJsonSchema")
+"""Arguments of calls and their schemas: the model reads their fields in the order in which they
+come, so caches depend on it (Anthropic "Prompt caching"). OpenAI's arguments are a string.
+"""
+_FUNCTION_KEYS: Final = ("function", "functionCall")
+"""Where some vendors put them one level deeper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,147 +59,89 @@ class Part:
         return bool(kind) and kind != "message" and not kind.endswith("_output")
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
-    """The first difference. `kept_bytes` of the earlier prompt's `total_bytes` come before it."""
+class _Setting(NamedTuple):
+    """A field of the body that caches depend on."""
 
     path: str
-    kind: Kind
-    kept_bytes: int
-    total_bytes: int
-    now: bytes = b""
-    """Digest of the new part at this address, empty when there is none."""
-    before: bytes = b""
-    """Digest of the earlier part at this address."""
-
-    @property
-    def kept_share(self) -> float:
-        """Share of the earlier prompt that the cache could still serve, from 0 to 1."""
-        if not self.total_bytes:
-            return 0.0
-        return self.kept_bytes / self.total_bytes
+    counted: Callable[[Any], Any]
+    """Returns what counts of its value; None for a value that changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookBodies:
-    """A hook that rewrote the body: the parsed bodies before and after it."""
-
-    name: str
-    before: Any
-    after: Any
+def _effort(value: Any) -> Any:
+    return None if value == "high" else value
 
 
-class _Difference(NamedTuple):
-    path: str
-    kind: Kind
+def _speed(value: Any) -> Any:
+    return None if value == "standard" else value
+
+
+def _schema(value: Any) -> Any:
+    is_schema = isinstance(value, dict) and value.get("type") == "json_schema"
+    return value if is_schema else None
+
+
+def _choice(value: Any) -> Any:
+    """Return Anthropic's choice of tools; OpenAI says nothing of its own one."""
+    if not isinstance(value, dict) or value == {"type": "auto"}:
+        return None
+    return value if value.get("type") in ("auto", "any", "tool", "none") else None
+
+
+def _thinking(value: Any) -> Any:
+    """Return Anthropic's thinking; other vendors' fields of this name have no budget."""
+    if not isinstance(value, dict):
+        return None
+    kind = value.get("type")
+    budget = value.get("budget_tokens")
+    return None if budget is None and kind != "adaptive" else [kind, budget]
+
+
+_OF_THE_WHOLE: Final = (
+    _Setting("output_config.effort", _effort),
+    _Setting("speed", _speed),
+)
+"""Each effort and each speed has a cache of its own (Claude Code "Prompt caching")."""
+_BEFORE_THE_SYSTEM: Final = (
+    _Setting("output_config.format", _schema),
+    _Setting("output_format", _schema),
+    _Setting("response_format", _schema),
+    _Setting("text.format", _schema),
+)
+"""A response's schema stands before the system prompt (OpenAI "Prompt caching"; Anthropic
+"Structured outputs").
+"""
+_BEFORE_THE_MESSAGES: Final = (
+    _Setting("tool_choice", _choice),
+    _Setting("thinking", _thinking),
+)
+"""They invalidate the cache of the messages (Anthropic "Prompt caching": "What invalidates")."""
 
 
 def parts_of(body: Any) -> list[Part]:
-    """Return the blocks of a request in any of the four wire formats; empty for anything else."""
+    """Return the parts of a request in any of the four wire formats; empty for anything else."""
     # Code Assist wraps Google's format.
     if isinstance(body, dict) and isinstance(body.get("request"), dict):
         body = body["request"]
     if not isinstance(body, dict):
         return []
-    return [*_tools(body.get("tools")), *_system(body), *_messages(body)]
+    return [
+        *_settings(body, _OF_THE_WHOLE),
+        *_tools(body.get("tools")),
+        *_settings(body, _BEFORE_THE_SYSTEM),
+        *_system(body),
+        *_settings(body, _BEFORE_THE_MESSAGES),
+        *_messages(body),
+    ]
 
 
-def find_break(now: Any, before: Any) -> Break | None:
-    """Return the first difference from the prompt `before`; None when `now` only adds to its end.
-
-    Example: parts A B C before and A X C now → a break at B, "changed", with the bytes of A kept.
-    """
-    old = parts_of(before)
-    new = parts_of(now)
-    if not old or not new:
-        return None
-    total = sum(part.size_bytes for part in old)
-    if _model(now) != _model(before):
-        return Break("model", "model", 0, total)
-
-    kept = 0
-    for index, part in enumerate(old):
-        if index >= len(new):
-            return Break(
-                part.path,
-                "removed",
-                kept,
-                total,
-                before=part.digest,
-            )
-        current = new[index]
-        if current.digest != part.digest:
-            difference = _difference(old, new, index)
-            return Break(
-                difference.path,
-                difference.kind,
-                kept,
-                total,
-                current.digest,
-                part.digest,
-            )
-        kept += part.size_bytes
-    return None
-
-
-def broken_by_client(broken: Break, now: Any, before: Any) -> bool:
-    """Check whether the client itself made the difference.
-
-    `now` and `before` are the bodies that the client sent, this time and the time before.
-    """
-    client = find_break(now, before)
-    if client is None:
-        return False
-    # A break earlier in the client's own prompt breaks the forwarded one in any case.
-    if client.kept_bytes <= broken.kept_bytes:
-        return True
-    same_digests = client.now == broken.now and client.before == broken.before
-    return client.path == broken.path and same_digests
-
-
-def culprit(broken: Break, hooks: Sequence[HookBodies]) -> str:
-    """Return the hook that added the new part or removed the earlier one; "" when none did."""
-    for hook in hooks:
-        before = {part.digest for part in parts_of(hook.before)}
-        after = {part.digest for part in parts_of(hook.after)}
-        added = after - before
-        removed = before - after
-        if broken.now in added or broken.before in removed:
-            return hook.name
-        if broken.kind == "model" and _model(hook.before) != _model(hook.after):
-            return hook.name
-    return ""
-
-
-def _difference(old: Sequence[Part], new: Sequence[Part], index: int) -> _Difference:
-    """Name the difference at `index` by what follows it.
-
-    Examples: A B → A X B is "inserted" at X, A X B → A B is "removed" at X, A B → A X is "changed".
-    """
-    old_part = old[index]
-    new_part = new[index]
-    # Only so far: a prompt has thousands of parts, and a part that moved further is a new one.
-    following = slice(index + 1, index + _LOOK_AHEAD)
-    later_in_new = {part.digest for part in new[following]}
-    later_in_old = {part.digest for part in old[following]}
-    old_comes_later = old_part.digest in later_in_new
-    new_came_later = new_part.digest in later_in_old
-    if old_comes_later and not new_came_later:
-        return _Difference(new_part.path, "inserted")
-    if new_came_later and not old_comes_later:
-        return _Difference(old_part.path, "removed")
-    # After a shorter list of tools the system prompt follows at once: the tool is what is missing.
-    if _section(old_part.path) != _section(new_part.path):
-        return _Difference(old_part.path, "changed")
-    return _Difference(new_part.path, "changed")
-
-
-def _section(path: str) -> str:
-    return path.partition("[")[0]
-
-
-def _model(body: Any) -> Any:
-    return body.get("model") if isinstance(body, dict) else None
+def _settings(body: dict[str, Any], settings: Sequence[_Setting]) -> Iterator[Part]:
+    for setting in settings:
+        value: Any = body
+        for key in setting.path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        counted = setting.counted(value)
+        if counted is not None:
+            yield _part(setting.path, counted)
 
 
 def _tools(tools: Any) -> Iterator[Part]:
@@ -210,6 +152,10 @@ def _tools(tools: Any) -> Iterator[Part]:
         functions = tool.get("functionDeclarations") if isinstance(tool, dict) else None
         declarations = functions if isinstance(functions, list) else [tool]
         for declaration in declarations:
+            if isinstance(declaration, dict) and declaration.get("defer_loading") is True:
+                # The model has to search for it first: it is no part of the prompt (Anthropic,
+                # "Tool use with prompt caching").
+                continue
             name = _tool_name(declaration)
             path = f"tools[name={name}]" if name else f"tools[{number}]"
             yield _part(path, declaration)
@@ -291,10 +237,31 @@ def _part(path: str, value: Any) -> Part:
     value = _unmarked(value)
     try:
         # The order of keys changes no size, so one encoding serves the size and the digest.
-        encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        encoded = orjson.dumps(_in_order(value), option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return _odd_part(path, value)
     return Part(path, digest_of_json(encoded), len(encoded), value)
+
+
+def _in_order(value: Any) -> Any:
+    """Return a part with all that must stay in order encoded already.
+
+    Example: `{"name": "Read", "input": {"b": 1, "a": 2}}` → `input` is encoded as `{"b":1,"a":2}`,
+    and the keys `input` and `name` are left to be sorted.
+    """
+    if isinstance(value, list):
+        return [_in_order(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ordered = {
+        key: orjson.Fragment(orjson.dumps(value[key]))
+        for key in _ORDERED_KEYS
+        if isinstance(value.get(key), dict)
+    }
+    deeper = {
+        key: _in_order(value[key]) for key in _FUNCTION_KEYS if isinstance(value.get(key), dict)
+    }
+    return {**value, **ordered, **deeper} if ordered or deeper else value
 
 
 def _odd_part(path: str, value: Any) -> Part:

@@ -1,0 +1,168 @@
+"""First difference between two prompts, where the prompt cache broke, and its author. Pure.
+
+A request that only adds to the end of the earlier prompt keeps the cache; any other one loses it
+from the first difference on. `flows.lineage.prompt_parts` says what a prompt consists of.
+
+Example: the earlier prompt has the parts T S M1 M2 (400, 300, 200 and 100 bytes), the new one has
+T S M1' M2 M3. The first difference is M1, so `find_break` returns `messages[0]`, "changed", with
+700 of 1,000 bytes kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from flows.lineage.prompt_parts import Part, parts_of
+
+Kind = Literal["model", "changed", "inserted", "removed"]
+_LOOK_AHEAD: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The first difference. `kept_bytes` of the earlier prompt's `total_bytes` come before it."""
+
+    path: str
+    kind: Kind
+    kept_bytes: int
+    total_bytes: int
+    now: bytes = b""
+    """Digest of the new part at this address, empty when there is none."""
+    before: bytes = b""
+    """Digest of the earlier part at this address."""
+
+    @property
+    def kept_share(self) -> float:
+        """Share of the earlier prompt that the cache could still serve, from 0 to 1."""
+        if not self.total_bytes:
+            return 0.0
+        return self.kept_bytes / self.total_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HookBodies:
+    """A hook that rewrote the body: the parsed bodies before and after it."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+class _Difference(NamedTuple):
+    path: str
+    kind: Kind
+
+
+def find_break(now: Any, before: Any) -> Break | None:
+    """Return the first difference from the prompt `before`; None when `now` only adds to its end.
+
+    Example: parts A B C before and A X C now → a break at B, "changed", with the bytes of A kept.
+    """
+    if _names_a_response(now):
+        now, before = _without_messages(now), _without_messages(before)
+    old = parts_of(before)
+    new = parts_of(now)
+    if not old or not new:
+        return None
+    total = sum(part.size_bytes for part in old)
+    if _model(now) != _model(before):
+        return Break("model", "model", 0, total)
+
+    kept = 0
+    for index, part in enumerate(old):
+        if index >= len(new):
+            return Break(
+                part.path,
+                "removed",
+                kept,
+                total,
+                before=part.digest,
+            )
+        current = new[index]
+        if current.digest != part.digest:
+            difference = _difference(old, new, index)
+            return Break(
+                difference.path,
+                difference.kind,
+                kept,
+                total,
+                current.digest,
+                part.digest,
+            )
+        kept += part.size_bytes
+    return None
+
+
+def _names_a_response(body: Any) -> bool:
+    """Return whether a request has new messages alone, behind those of an earlier response.
+
+    The provider keeps the earlier messages, but neither tools nor instructions (OpenAI
+    "Conversation state").
+    """
+    return isinstance(body, dict) and bool(body.get("previous_response_id"))
+
+
+def _without_messages(body: Any) -> Any:
+    return {**body, "input": []} if isinstance(body, dict) else body
+
+
+def broken_by_client(broken: Break, now: Any, before: Any) -> bool:
+    """Check whether the client itself made the difference.
+
+    `now` and `before` are the bodies that the client sent, this time and the time before.
+    """
+    client = find_break(now, before)
+    if client is None:
+        return False
+    # A break earlier in the client's own prompt breaks the forwarded one in any case.
+    if client.kept_bytes <= broken.kept_bytes:
+        return True
+    same_digests = client.now == broken.now and client.before == broken.before
+    return client.path == broken.path and same_digests
+
+
+def culprit(broken: Break, hooks: Sequence[HookBodies]) -> str:
+    """Return the hook that added the new part or removed the earlier one; "" when none did."""
+    for hook in hooks:
+        before = {part.digest for part in parts_of(hook.before)}
+        after = {part.digest for part in parts_of(hook.after)}
+        added = after - before
+        removed = before - after
+        if broken.now in added or broken.before in removed:
+            return hook.name
+        if broken.kind == "model" and _model(hook.before) != _model(hook.after):
+            return hook.name
+    return ""
+
+
+def _difference(old: Sequence[Part], new: Sequence[Part], index: int) -> _Difference:
+    """Name the difference at `index` by what follows it.
+
+    Examples: A B → A X B is "inserted" at X, A X B → A B is "removed" at X, A B → A X is "changed".
+    """
+    old_part = old[index]
+    new_part = new[index]
+    # Only so far: a prompt has thousands of parts, and a part that moved further is a new one.
+    following = slice(index + 1, index + _LOOK_AHEAD)
+    later_in_new = {part.digest for part in new[following]}
+    later_in_old = {part.digest for part in old[following]}
+    old_comes_later = old_part.digest in later_in_new
+    new_came_later = new_part.digest in later_in_old
+    if old_comes_later and not new_came_later:
+        return _Difference(new_part.path, "inserted")
+    if new_came_later and not old_comes_later:
+        return _Difference(old_part.path, "removed")
+    # After a shorter list of tools the system prompt follows at once: the tool is what is missing.
+    if _section(old_part.path) != _section(new_part.path):
+        return _Difference(old_part.path, "changed")
+    return _Difference(new_part.path, "changed")
+
+
+def _section(path: str) -> str:
+    return path.partition("[")[0]
+
+
+def _model(body: Any) -> Any:
+    return body.get("model") if isinstance(body, dict) else None
