@@ -58,6 +58,7 @@ from flows.writer.spool import Spool
 from flows.writer.thread import FlowWriter
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.snapshot.build import build_snapshot
+from interceptor.config.snapshot.lasting_connection import LastingConnection
 from interceptor.config.snapshot.load import read_rows
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
@@ -144,7 +145,11 @@ class Recorder:
             fresh=fresh,
             is_watched=lambda: may_be_heard(get_channel_layer()),
         )
-        self._links = LinkThread(lambda: self._writer.is_behind or self._writer.is_refused, fresh)
+        self._links = LinkThread(
+            lambda: self._writer.is_behind or self._writer.is_refused,
+            fresh,
+            LastingConnection().open,
+        )
         self._recording = RecordingWatch(self._writer.stats, self._fills)
         self._consoles: set[Bridge] = set()
         detail = settings.inspector.mitmproxy.flow_detail

@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections, connections
 
 from flows.lineage.fresh_flows import FreshFlows
 from flows.lineage.link_backlog import Backlog, count_backlog
+from flows.lineage.rest_look import RestLook
 from flows.search.indexer import waiting
 from flows.search.segment_rows import build_segment, dissolve_segments, without_segment
 
@@ -45,11 +46,18 @@ class LinkThread:
     Args:
         is_busy: tells that the writer has work, which comes first.
         fresh: linker and indexer, which the writer uses as well.
+        open_connection: opens this thread's connection for a look at rest.
     """
 
-    def __init__(self, is_busy: Callable[[], bool], fresh: FreshFlows | None = None) -> None:
+    def __init__(
+        self,
+        is_busy: Callable[[], bool],
+        fresh: FreshFlows | None = None,
+        open_connection: Callable[[], object] = close_old_connections,
+    ) -> None:
         self._is_busy = is_busy
         self._fresh = fresh or FreshFlows()
+        self._rest = RestLook(open_connection)
         self._dissolve_at = 0.0
         self._noticed_at = float("-inf")
         self._waits_to_index = False
@@ -100,12 +108,26 @@ class LinkThread:
 
         One look does for what other processes import: at rest, looks are what the recorder does.
         """
+        if self._rests():
+            return
         for _ in range(_LOOKS if self._is_awake else 1):
             if self._stopped.wait(_COMMIT_S):
                 return
             # Mostly the writer links what it writes.
             if self._do_all() or (self._waits_to_index and self._fresh.is_caught_up):
                 return
+
+    def _rests(self) -> bool:
+        """Return whether there is nothing to do, and nothing was left by the last look."""
+        is_done = self.backlog is not None and not any(self.backlog)
+        is_due = self._is_awake or time.monotonic() >= self._dissolve_at
+        if is_due or not (is_done and self._fresh.is_caught_up):
+            return False
+        try:
+            return not self._rest.finds_work()
+        except DatabaseError:
+            # The look that follows says why, and closes the connection.
+            return False
 
     def _do_all(self) -> bool:
         """Link and index flows until none waits; return whether there were any."""
