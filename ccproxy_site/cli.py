@@ -176,7 +176,7 @@ def _version() -> str:
 def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> int | None:
     """Return the exit code of a command that runs without Django, or None for another command."""
     if name == "run":
-        return int(import_module("jail.withproxy").main(arguments))
+        return _run(arguments)
     if name == "clients":
         return int(import_module("jail.run.client_table").main(arguments))
     if name in ("jail", "namespace"):
@@ -201,6 +201,13 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
             config_dir() / CONFIG_FILE_NAME
         )
     return None
+
+
+def _run(arguments: list[str]) -> int:
+    from ccproxy_site.database_url import this_database
+    from jail.withproxy import main as run
+
+    return run(arguments, this_database)
 
 
 def _before_separator(arguments: list[str]) -> Sequence[str]:

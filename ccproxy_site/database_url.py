@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from interceptor.config.files.directory import config_dir
 from providers.base.errors import ConfigError
 from providers.base.nearest import name_hint
 
@@ -19,6 +21,15 @@ SQLITE_OPTIONS: Final = {
     "timeout": 20,
 }
 _SCHEMES: Final = ("postgresql", "postgres", "sqlite")
+
+
+def this_database() -> dict[str, Any]:
+    """Return the entry that this process's variables name.
+
+    Raises:
+        ConfigError: `DATABASE_URL` names no database that ccproxy can use.
+    """
+    return database_from_url(os.environ.get("DATABASE_URL", ""), config_dir())
 
 
 def database_from_url(url: str, config_dir: Path) -> dict[str, Any]:

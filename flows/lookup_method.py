@@ -1,4 +1,4 @@
-"""Method under which a name lookup is recorded; apart, because the shell's list loads little."""
+"""Methods under which what is not HTTP is recorded; apart, because short commands load little."""
 
 from __future__ import annotations
 
@@ -6,3 +6,5 @@ from typing import Final
 
 LOOKUP: Final = "DNS"
 """The method of a name lookup."""
+NO_HTTP: Final = frozenset({LOOKUP, "TCP", "UDP", "TLS"})
+"""Methods of flows of captured commands that are not HTTP."""

@@ -1,6 +1,6 @@
 """`ccproxy run -- CMD`: runs a command whose SDKs talk to the proxy.
 
-No Django before the command has ended, so that it starts fast. Exit code, signals, terminal and job
+No Django, so that it starts and ends fast. Exit code, signals, terminal and job
 control are the command's own. Nothing is read from the current directory, whose settings could
 point the command elsewhere.
 """
@@ -13,9 +13,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from interceptor.config.files.directory import config_dir
 from jail.run.base_urls import Route, new_run
@@ -50,9 +51,11 @@ _FLAGS = ("--print", "--stored", "--forward", "--all", "--open")
 _OPTIONS = ("--inspect", "--quiet", *_FLAGS, "--help")
 _INSPECT, _PROG = ("-i", "--inspect"), "ccproxy run --inspect"
 _QUIET, _HELP = ("-q", "--quiet"), ("-h", "--help")
+type Database = Callable[[], Mapping[str, Any]]
+"""Returns the database with the record, as an entry of Django's `DATABASES`."""
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], database: Database) -> int:
     """Run the command after the options; return its exit code.
 
     Raises:
@@ -98,7 +101,7 @@ def main(arguments: list[str]) -> int:
         return _become(plan.command, environ)
     if plan.doubt:
         _say(plan.doubt)
-    return _accompany(plan.command, environ, found, route.run)
+    return _accompany(plan.command, environ, found, route.run, database)
 
 
 def _plan(command: list[str], route: Route, options: list[str]) -> RunPlan:
@@ -165,7 +168,9 @@ def _given_by(
     return replace(route, token=token), with_token(os.environ, token)
 
 
-def _accompany(command: list[str], environ: dict[str, str], found: Found, run: str) -> int:
+def _accompany(
+    command: list[str], environ: dict[str, str], found: Found, run: str, database: Database
+) -> int:
     """Run the command as a child; say on stderr where it is seen and what came of it."""
     from jail.run.console_link import run_link
     from jail.supervise import end_like, hold_signals, wait_for
@@ -185,7 +190,7 @@ def _accompany(command: list[str], environ: dict[str, str], found: Found, run: s
         return _refused(command, exc)
     status = wait_for(child.pid)
     child.returncode = os.waitstatus_to_exitcode(status)
-    _summarize(run, found, command[0])
+    _summarize(run, found, command[0], database)
     found.lock.release()
     return end_like(status)
 
@@ -198,13 +203,13 @@ def _open(directory: Path, found: Found, run: str) -> None:
         _say("there is no browser to open; ccproxy login prints a link into the console")
 
 
-def _summarize(run: str, found: Found, program: str) -> None:
+def _summarize(run: str, found: Found, program: str, database: Database) -> None:
     """Write the summary. A database that cannot be read must not change the command's exit code."""
     from jail.run.console_link import run_link
     from jail.run.run_totals import summary
 
     try:
-        text = summary(run, config_dir())
+        text = summary(run, database())
     except Exception as exc:
         _say(f"the summary cannot be read: {exc}")
         return

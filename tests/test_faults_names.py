@@ -165,7 +165,7 @@ def test_of_a_subcommand_or_an_option(
         (lambda: jail(["--egres", "x", "true"]), "--egress"),
         (lambda: jail(["--wireguard", "kernl", "true"]), "kernel"),
         (lambda: namespace(["docter"]), "doctor"),
-        (lambda: run(["--inspct", "true"]), "--inspect"),
+        (lambda: run(["--inspct", "true"], dict), "--inspect"),
     ],
 )
 def test_of_the_jail_and_run(

@@ -26,6 +26,7 @@ RECORD = (
 """Writer, retention, bodies, filters and usage."""
 FILES = (
     *RECORD,
+    "flows/figures/test_run_sums.py",
     "flows/lineage/test_rest_look.py",
     "interceptor/config/snapshot/test_heartbeat.py",
     "interceptor/config/snapshot/test_load_and_watch.py",

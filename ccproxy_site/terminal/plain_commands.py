@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from ccproxy_site.database_url import database_from_url
+from ccproxy_site.database_url import this_database
 from ccproxy_site.roles import Role, apps_of
 from interceptor.config.files.directory import config_dir
 from interceptor.config.transfer.migration_names import has_all_migrations
@@ -25,7 +22,7 @@ def show_status(options: Namespace, settings: CommandSettings) -> int:
     """Print what runs, as `ccproxy status` does."""
     from interceptor.operate.status import print_table, status_report
 
-    report = status_report(settings, config_dir(), _database())
+    report = status_report(settings, config_dir(), this_database())
     if options.json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
@@ -37,7 +34,7 @@ def show_newest_flows(options: Namespace) -> bool:
     """Print the newest flows; False, and nothing printed, where the database needs work first."""
     from flows.export.table import print_newest
 
-    database = _database()
+    database = this_database()
     if is_sqlite(database) and not _is_private(Path(database["NAME"])):
         return False
     try:
@@ -50,10 +47,6 @@ def show_newest_flows(options: Namespace) -> bool:
         # Django's path says in one sentence what is wrong, or mends it.
         return False
     return True
-
-
-def _database() -> Mapping[str, Any]:
-    return database_from_url(os.environ.get("DATABASE_URL", ""), config_dir())
 
 
 def _is_private(path: Path) -> bool:

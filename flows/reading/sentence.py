@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from flows.display.units import duration, plural
 from flows.failure import is_error_status
+from flows.lookup_method import NO_HTTP
 from flows.models import Flow
 from flows.record import AttemptRecord
 from flows.sides import HookTrace
@@ -26,8 +27,6 @@ Tone = Literal["", "changed", "bad", "live"]
 ROUTING_STAGE: Final = "transform"
 SHAPE_STAGE: Final = "shape"
 """Stage of the inner hooks of a shape."""
-NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
-"""Methods of flows of captured commands that are not HTTP."""
 ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
 CREDENTIAL_HOOK: Final = "inject_auth"
 _CUT_WORDS: Final = (

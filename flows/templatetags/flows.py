@@ -16,13 +16,13 @@ from flows.compare.diff import JsonChange
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.failure import has_failed
+from flows.lookup_method import NO_HTTP
 from flows.models import Flow, FlowLink
 from flows.queries.sessions import cache_share
 from flows.reading.event_pieces import says
 from flows.reading.json_text import pretty
 from flows.reading.sentence import (
     CREDENTIAL_HOOK,
-    NO_HTTP,
     changed_hooks,
     translated,
 )

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from flows.figures.run_sums import RunSums
 from interceptor.config.files.server import ServerSettings
 from interceptor.operate.command_settings import settings_for_commands
 from interceptor.operate.liveness import is_ccproxy, is_listening
@@ -116,9 +117,7 @@ def test_a_port_that_is_taken_is_replaced(listener: socket.socket) -> None:
 
 
 def test_the_summary_in_words() -> None:
-    totals = {"requests": 3, "failed": 1, "input": 1234, "output": 56, "cost": 0.0123}
-    assert sentence(totals, 0.914) == (
+    assert sentence(RunSums(3, 1, 0, 1234, 56, 914, 1000, 0.0123)) == (
         "3 requests, 1.2 k tokens in, 56 out, 91 % from the cache, $0.012, 1 error"
     )
-    bare = {"requests": 1, "failed": 0, "input": None, "output": None, "cost": None}
-    assert sentence(bare, None) == "1 request"
+    assert sentence(RunSums(1, 0, 0, None, None, None, None, None)) == "1 request"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from jail.withproxy import main
@@ -35,6 +36,6 @@ class Command(BaseCommand):
     def handle(self, *_: Any, command: list[str], **options: Any) -> None:
         names = ("inspect", "quiet", "print", "stored", "forward", "all", "open")
         given = [f"--{name}" for name in names if options[name]]
-        code = main([*given, *command])
+        code = main([*given, *command], lambda: settings.DATABASES["default"])
         if code:
             raise SystemExit(code)
