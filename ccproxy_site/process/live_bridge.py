@@ -99,8 +99,12 @@ class ConsoleLayer(BaseChannelLayer):
         return await self._heard.get()
 
     def heard_groups(self, groups: Collection[str]) -> None:
-        """Remember what the console's pages have joined."""
-        self.groups = frozenset(groups)
+        """Remember what the console's pages have joined.
+
+        Without what this side has joined itself: the console joins that too, to pass it on, and
+        every running flow would count as looked at.
+        """
+        self.groups = frozenset(groups) - self._joined
         self.changed.set()
 
     def heard(self, message: dict[str, Any]) -> None:
