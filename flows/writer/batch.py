@@ -13,10 +13,11 @@ from typing import Any, Final
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from flows.bodies.packed_body import PackedBody
+from flows.bodies.references import delete_refs, delete_unreferenced, refs_of, stored_of
 from flows.lineage.fresh_flows import Addition
 from flows.models import INTERRUPTED, BodyRef, Flow, FlowBody, FlowParts
 from flows.upsert import insert_values, new_row, upsert
-from flows.writer.retention import delete_refs, delete_unreferenced, lock_bodies
+from flows.writer.retention import lock_bodies
 from flows.writer.rollup import roll_up
 from flows.writer.row_builder import FlowRows
 
@@ -43,6 +44,7 @@ def write_batch(
         lock_bodies()
         ended = _stored_flows([rows.flow.pk for rows in batch])
         stored_ids = set(ended)
+        ended_ids = {flow_id for flow_id, has_ended in ended.items() if has_ended}
         batch = [
             rows
             for rows in batch
@@ -58,7 +60,7 @@ def write_batch(
             bodies |= rows.bodies
         _store_bodies(bodies)
         # Before the flows: it takes away what their older state had counted.
-        _roll_up(flows, stored_ids)
+        _roll_up(flows, ended_ids)
         upsert(flows, ("id",), _FILLED_BY_OTHERS)
         _write_parts(batch)
         upsert(messages, ("flow_id", "seq"))
@@ -123,10 +125,8 @@ def _store_bodies(bodies: dict[str, PackedBody]) -> None:
         for base in body.bases():
             if base.digest not in bodies:
                 bases[base.digest] = base
-    if bases:
-        stored = FlowBody.objects.filter(pk__in=bases).values_list("pk", flat=True)
-        for digest in stored:
-            bases.pop(digest, None)
+    for digest in stored_of(bases):
+        bases.pop(digest, None)
     # Bases first: a foreign key names them.
     values = [_body_values(body) for body in (*bases.values(), *bodies.values())]
     columns = ("digest", "encoding", "size_bytes", "blob", "base_id")
@@ -149,10 +149,7 @@ def _write_parts(batch: Sequence[FlowRows]) -> None:
 
 def _write_refs(batch: Sequence[FlowRows], stored_ids: set[str]) -> None:
     """Store which bodies the flows need, and delete those that only an older state needed."""
-    before: set[tuple[str, str]] = set()
-    if stored_ids:
-        refs = BodyRef.objects.filter(flow__in=stored_ids)
-        before.update(refs.values_list("flow_id", "digest"))
+    before = refs_of(stored_ids)
     now = {(rows.flow.pk, digest) for rows in batch for digest in rows.refs}
     columns = ("flow_id", "digest")
     insert_values(BodyRef, columns, list(now - before), key=columns, replace=False)
@@ -162,10 +159,10 @@ def _write_refs(batch: Sequence[FlowRows], stored_ids: set[str]) -> None:
         delete_unreferenced(digest for _, digest in superseded)
 
 
-def _roll_up(flows: Sequence[Flow], stored_ids: set[str]) -> None:
+def _roll_up(flows: Sequence[Flow], ended_ids: set[str]) -> None:
     try:
         with transaction.atomic():
-            roll_up(flows, stored_ids)
+            roll_up(flows, ended_ids)
     except (OperationalError, InterfaceError):
         raise
     except Exception:

@@ -5,14 +5,15 @@ Works in small transactions, so that the writer never waits long.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Length
 
+from flows.bodies.references import delete_unreferenced
 from flows.models import (
     BodyRef,
     Flow,
@@ -28,7 +29,6 @@ from flows.search.indexer import index_again
 from flows.writer.retention_policy import RetentionPolicy
 
 CHUNK_ROWS = 200
-_DIGEST_ROWS = 500
 _VACUUM_PAGES = 1000
 SPARE_PAGES = 2000
 """Most free pages that stay in SQLite's file: the next flows need them anyway."""
@@ -86,14 +86,6 @@ def _digests_of(ids: Sequence[str]) -> set[str]:
     return digests
 
 
-def delete_refs(refs: Collection[tuple[str, str]]) -> None:
-    """Delete references, each the ids of a flow and a body; call it in a transaction."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "DELETE FROM flows_bodyref WHERE flow_id = %s AND digest = %s", list(refs)
-        )
-
-
 def delete_everything() -> int:
     """Empty the record in one transaction, with pinned flows; return how many flows it had.
 
@@ -115,33 +107,6 @@ def delete_everything() -> int:
             for table in tables:
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608  our own names
     return count
-
-
-def delete_unreferenced(digests: Iterable[str]) -> int:
-    """Delete those bodies that are orphaned, then their bases that became so; return how many.
-
-    Call it in a transaction.
-    """
-    wanted = sorted(set(digests) - {""})
-    deleted = 0
-    while wanted:
-        bases: set[str] = set()
-        for start in range(0, len(wanted), _DIGEST_ROWS):
-            unreferenced = _unreferenced(wanted[start : start + _DIGEST_ROWS])
-            bases.update(base for base in unreferenced.values() if base)
-            deleted += FlowBody.objects.filter(pk__in=unreferenced).delete()[0]
-        wanted = sorted(bases)
-    return deleted
-
-
-def _unreferenced(digests: Sequence[str]) -> dict[str, str | None]:
-    """Return those of the bodies that nothing refers to, with their bases."""
-    bodies = FlowBody.objects.filter(digest__in=digests)
-    referring = (*_BODY_COLUMNS, (FlowBody, "base"))
-    for model, column in referring:
-        references = model._default_manager.filter(**{column: OuterRef("digest")})
-        bodies = bodies.filter(~Exists(references))
-    return dict(bodies.values_list("digest", "base_id"))
 
 
 def sweep_chunk(after: str, limit: int = CHUNK_ROWS) -> str:

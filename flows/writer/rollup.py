@@ -45,13 +45,14 @@ class _Key(NamedTuple):
     session_id: str
 
 
-def roll_up(flows: Sequence[Flow], stored_ids: Collection[str] | None = None) -> None:
+def roll_up(flows: Sequence[Flow], ended_ids: Collection[str] | None = None) -> None:
     """Count `flows` instead of their older state; doing it twice is once.
 
-    `stored_ids`: ids of those that are stored already, if known.
+    `ended_ids`: ids of those whose last state is stored already, if known. Of the others no older
+    state was counted.
     """
     changes: dict[_Key, Sums] = {}
-    _add(changes, _older_states(flows, stored_ids), -1)
+    _add(changes, _older_states(flows, ended_ids), -1)
     _add(changes, flows, 1)
     grown: list[tuple[_Key, Sums]] = []
     corrected: list[tuple[_Key, Sums]] = []
@@ -76,11 +77,11 @@ def _add(changes: dict[_Key, Sums], flows: Iterable[Flow], sign: int) -> None:
             sums[name] = sums.get(name, 0) + sign * number
 
 
-def _older_states(flows: Sequence[Flow], stored_ids: Collection[str] | None) -> Iterable[Flow]:
+def _older_states(flows: Sequence[Flow], ended_ids: Collection[str] | None) -> Iterable[Flow]:
     ids: list[str] = []
     for flow in flows:
-        is_stored = stored_ids is None or flow.pk in stored_ids
-        if is_stored and flow.state != Flow.State.LIVE:
+        may_be_counted = ended_ids is None or flow.pk in ended_ids
+        if may_be_counted and flow.state != Flow.State.LIVE:
             ids.append(flow.pk)
     if not ids:
         return ()
