@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from socket import socket
 
-from flows.record import Sink
-from interceptor.access.caller_rules import GuardRules, guard_rules
-from interceptor.access.grant import GrantBook, NoGrants
-from interceptor.addons.chain import build_chain
-from interceptor.addons.mcp.forward_mcp import McpAddress
-from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
+from interceptor.addons.chain import Chain, build_chain
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.config.snapshot.store import ConfigStore
-from interceptor.exchange.activity import ActivityBoard
-from interceptor.exchange.recording_state import RecordingState
-from interceptor.hooks.code_assist_projects import CodeAssistProjects
-from interceptor.hooks.perplexity_accounts import PerplexityAccounts
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
-from interceptor.notes.note_book import NoNotes, NoteBook
 from interceptor.operate.authority import check_authority, make_authority
 from interceptor.operate.freed_memory import give_back_freed_memory
-from interceptor.operate.stock import Why
-from interceptor.pipeline.perplexity_account import RemembersThreads, UploadsElsewhere
-from interceptor.pipeline.provider_clients import ProviderClients
-from interceptor.request_path.surroundings import Surroundings
-from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
-from interceptor.shaping.billing_signer import BillingSigner
+from interceptor.proxy_settings import ProxySettings, surroundings_of
 from interceptor.stock_addons import Proxyserver
-from interceptor.transform.capacity_policy import CapacityPolicy
-from interceptor.transform.carried_reasoning import KeepsReasoning, ReasoningMemory
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transport.lazy_transport import Transport
 from interceptor.wireguard.lease import RunBook
-from interceptor.wireguard.overrides import Overrides
-from interceptor.wireguard.service import WireGuardService, WireGuardSettings
-from providers.auth.resolve import CredentialResolver
+from interceptor.wireguard.service import WireGuardService
 from providers.base.errors import ConfigError
-from providers.base.upstream_proxy import UpstreamProxies
-from providers.wire.rules.replay import STORE
 
 logger = logging.getLogger(__name__)
 
@@ -53,157 +29,56 @@ STOPPED = "ccproxy was stopped before this response was complete; send the reque
 
 
 class Proxy:
-    """The embedded mitmproxy with our addon chain.
+    """The embedded mitmproxy with our addon chain. It is made on the loop that runs it."""
 
-    Args:
-        store: the configuration it runs on.
-        sink: where flows go.
-        resolver: turns credential handles into tokens.
-        host: bind address.
-        port: TCP port of the reverse listener.
-        ca_dir: where the CA lives.
-        version: shown by /health.
-        require_token: clients must show a client token.
-        own_credentials: clients may bring their own credential, by a base path.
-        rules: who may call; None: only by loopback names and `host`.
-        idle_timeout_s: how long a provider may be silent.
-        own_call_timeout_s: how long a provider may take to begin its response to a request that
-            the proxy sends again by itself; None: no limit of its own.
-        stream_over_bytes: responses over this size are never held; None: no such size.
-        grants: what the console may send again; None: nothing.
-        stock: kinds of mitmproxy patches to leave out.
-        options: further mitmproxy options.
-        listeners: sockets to accept from, instead of opening one at host:port.
-        wireguard: where captured commands ask for their listeners; None: nowhere.
-        overrides: names and destinations that are replaced; None: none.
-        proxies: the company's, by which providers are reached; None: none.
-        recording: whether flows are stored; None: they are.
-        capacity: what to do when Code Assist has none; None: nothing.
-        threads: keeps threads of Perplexity; None: they end with this process.
-        uploads: task workers for files that go to Perplexity; None: this process does it.
-        mcp: where the MCP server listens; None: nowhere.
-        sends_trace: requests name our span as their parent.
-        notes: keeps events for sessions; None: nothing does.
-        notify_secret: what programs must show that send them; "": nothing.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: ConfigStore,
-        sink: Sink,
-        resolver: CredentialResolver,
-        host: str,
-        port: int,
-        ca_dir: Path,
-        version: str,
-        require_token: bool = False,
-        own_credentials: bool = True,
-        rules: GuardRules | None = None,
-        idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
-        own_call_timeout_s: float | None = None,
-        stream_over_bytes: int | None = None,
-        grants: GrantBook | None = None,
-        stock: frozenset[Why] = frozenset(),
-        options: dict[str, object] | None = None,
-        listeners: Sequence[socket] = (),
-        wireguard: WireGuardSettings | None = None,
-        overrides: Overrides | None = None,
-        proxies: UpstreamProxies | None = None,
-        recording: RecordingState | None = None,
-        capacity: CapacityPolicy | None = None,
-        threads: RemembersThreads | None = None,
-        uploads: UploadsElsewhere | None = None,
-        reasoning: KeepsReasoning | None = None,
-        mcp: McpAddress | None = None,
-        sends_trace: bool = False,
-        notes: NoteBook | None = None,
-        notify_secret: str = "",
-    ) -> None:
-        share_listeners(listeners)
-        self.host, self.port, self.ca_dir = host, port, ca_dir
-        self._resolver = resolver
-        self._ready = asyncio.Event()
+    def __init__(self, settings: ProxySettings) -> None:
+        share_listeners(settings.listeners)
+        self.host, self.port, self.ca_dir = settings.host, settings.port, settings.ca_dir
         self.runs = RunBook()
-        ca_file = _text_option(options, "ssl_verify_upstream_trusted_ca")
-        self.transport = Transport(
-            store,
-            ca_file=ca_file,
-            proxies=proxies,
-            upstreams=overrides.upstreams if overrides else None,
-        )
         self.cooldowns = Cooldowns()
-        activity = ActivityBoard()
-        self._chain = build_chain(
-            store,
-            sink,
-            resolver,
-            Surroundings(
-                resolver=resolver,
-                grants=grants or NoGrants(),
-                rules=rules or guard_rules(host, (), ()),
-                models=UpstreamModels(
-                    resolver,
-                    timeout_s=own_call_timeout_s or DEFAULT_TIMEOUT_S,
-                    ca_file=ca_file,
-                    proxies=proxies,
-                ),
-                projects=CodeAssistProjects(
-                    ProviderClients(
-                        ca_file=_text_option(options, "ssl_verify_upstream_trusted_ca"),
-                        proxies=proxies,
-                    )
-                ),
-                perplexity=PerplexityAccounts(
-                    ProviderClients(ca_file=ca_file, proxies=proxies),
-                    threads,
-                    workers=uploads,
-                    tell=activity.tell,
-                ),
-                reasoning=ReasoningMemory(reasoning, STORE) if reasoning else None,
-                version=version,
-                require_token=require_token,
-                own_credentials=own_credentials,
-                verifies_tls=not (options or {}).get("ssl_insecure"),
-                recording=recording or RecordingState(),
-                activity=activity,
-                capacity=capacity,
-                cooldowns=self.cooldowns,
-                sends_trace=sends_trace,
-                notes=notes or NoNotes(),
-                notify_secret=notify_secret,
-                signer=BillingSigner(resolver.decrypt),
-            ),
-            idle_timeout_s=idle_timeout_s,
-            own_call_timeout_s=own_call_timeout_s,
-            stream_over_bytes=stream_over_bytes,
-            runs=self.runs,
-            overrides=overrides,
-            proxies=proxies,
-            transport=self.transport,
-            mcp=mcp,
+        self.transport = Transport(
+            settings.store,
+            ca_file=settings.provider_ca_file,
+            proxies=settings.proxies,
+            upstreams=settings.overrides.upstreams if settings.overrides else None,
         )
+        self._store, self._resolver = settings.store, settings.resolver
+        self._chain = self._make_chain(settings)
+        self._ready = asyncio.Event()
         self._chain.addons.append(_Ready(self._ready))
-        # mitmproxy's own clock must not end what ours still allows.
-        options = {"tcp_timeout": max(MIN_TCP_TIMEOUT_S, int(idle_timeout_s) + 60)} | (
-            options or {}
-        )
-        make_authority(ca_dir)
+        make_authority(settings.ca_dir)
         self._master = build_master(
             asyncio.get_running_loop(),
-            store,
+            settings.store,
             self._chain,
-            host=host,
-            port=port,
-            ca_dir=ca_dir,
-            stock=stock,
-            options=options,
+            host=settings.host,
+            port=settings.port,
+            ca_dir=settings.ca_dir,
+            stock=settings.stock,
+            options=_with_patience(settings),
         )
         self._task: asyncio.Task[None] | None = None
         self._giving_back: asyncio.Task[None] | None = None
-        self._store = store
         self._wireguard = (
-            WireGuardService(wireguard, self.runs, self._is_provider) if wireguard else None
+            WireGuardService(settings.wireguard, self.runs, self._is_provider)
+            if settings.wireguard
+            else None
+        )
+
+    def _make_chain(self, settings: ProxySettings) -> Chain:
+        return build_chain(
+            settings.store,
+            settings.sink,
+            settings.resolver,
+            surroundings_of(settings, self.cooldowns),
+            idle_timeout_s=settings.idle_timeout_s,
+            own_call_timeout_s=settings.own_call_timeout_s,
+            stream_over_bytes=settings.stream_over_bytes,
+            runs=self.runs,
+            overrides=settings.overrides,
+            proxies=settings.proxies,
+            transport=self.transport,
+            mcp=settings.mcp,
         )
 
     @property
@@ -305,10 +180,10 @@ class Proxy:
         await self.wait()
 
 
-def _text_option(options: dict[str, object] | None, name: str) -> str | None:
-    """Return an option that is a text, None where it is not set."""
-    found = (options or {}).get(name)
-    return found if isinstance(found, str) else None
+def _with_patience(settings: ProxySettings) -> dict[str, object]:
+    """Return mitmproxy's options; its own clock must not end what ours still allows."""
+    timeout_s = max(MIN_TCP_TIMEOUT_S, int(settings.idle_timeout_s) + 60)
+    return {"tcp_timeout": timeout_s, **settings.options}
 
 
 class _Ready:

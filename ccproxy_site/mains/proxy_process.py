@@ -35,6 +35,7 @@ from interceptor.operate.keylog import log_tls_secrets
 from interceptor.operate.open_files import raise_open_files_limit
 from interceptor.operate.stock import stock_from
 from interceptor.proxy import Proxy
+from interceptor.proxy_settings import ProxySettings
 from interceptor.recorder.remote_grants import RemoteGrants
 from interceptor.recorder.remote_logins import RemoteLogins
 from interceptor.recorder.remote_notes import RemoteNotes
@@ -224,42 +225,44 @@ class ProxyProcess:
         settings = self._settings
         inspector = settings.inspector
         return Proxy(
-            store=self._store,
-            sink=self._sink,
-            resolver=resolver,
-            host=settings.host,
-            port=settings.port,
-            ca_dir=settings.cert_dir(self._directory),
-            version=product_version(),
-            require_token=bool(self._checked["require_token"]),
-            own_credentials=settings.own_credentials,
-            rules=guard_rules(settings.host, settings.allowed_hosts, settings.allowed_origins),
-            idle_timeout_s=settings.stream_idle_timeout_seconds,
-            own_call_timeout_s=settings.provider_timeout,
-            stream_over_bytes=stream_over_bytes(settings),
-            grants=RemoteGrants(self._link.questions),
-            threads=RemoteThreads(self._link.questions),
-            uploads=RemoteUploads(self._link.questions),
-            reasoning=RemoteReasoning(self._link.questions),
-            stock=stock_from(os.environ),
-            options=mitmproxy_options(settings),
-            listeners=self._listeners,
-            wireguard=WireGuardSettings(
-                directory=self._directory,
-                proxy_host=reachable_host(settings.host),
-                proxy_port=settings.port,
-                static_port=inspector.wireguard_port,
-                forward_host=settings.host,
-                forward_port=inspector.forward_port,
-            ),
-            overrides=parse_overrides(inspector.dns_overrides, inspector.upstream_overrides),
-            proxies=proxies_of(self._settings),
-            recording=self._recording,
-            capacity=policy_of(settings),
-            sends_trace=settings.otel.enabled and settings.otel.propagate,
-            mcp=mcp_address(settings),
-            notes=self._notes,
-            notify_secret=settings.mcp.notify_secret or "",
+            ProxySettings(
+                store=self._store,
+                sink=self._sink,
+                resolver=resolver,
+                host=settings.host,
+                port=settings.port,
+                ca_dir=settings.cert_dir(self._directory),
+                version=product_version(),
+                require_token=bool(self._checked["require_token"]),
+                own_credentials=settings.own_credentials,
+                rules=guard_rules(settings.host, settings.allowed_hosts, settings.allowed_origins),
+                idle_timeout_s=settings.stream_idle_timeout_seconds,
+                own_call_timeout_s=settings.provider_timeout,
+                stream_over_bytes=stream_over_bytes(settings),
+                grants=RemoteGrants(self._link.questions),
+                threads=RemoteThreads(self._link.questions),
+                uploads=RemoteUploads(self._link.questions),
+                reasoning=RemoteReasoning(self._link.questions),
+                stock=stock_from(os.environ),
+                options=mitmproxy_options(settings),
+                listeners=self._listeners,
+                wireguard=WireGuardSettings(
+                    directory=self._directory,
+                    proxy_host=reachable_host(settings.host),
+                    proxy_port=settings.port,
+                    static_port=inspector.wireguard_port,
+                    forward_host=settings.host,
+                    forward_port=inspector.forward_port,
+                ),
+                overrides=parse_overrides(inspector.dns_overrides, inspector.upstream_overrides),
+                proxies=proxies_of(self._settings),
+                recording=self._recording,
+                capacity=policy_of(settings),
+                sends_trace=settings.otel.enabled and settings.otel.propagate,
+                mcp=mcp_address(settings),
+                notes=self._notes,
+                notify_secret=settings.mcp.notify_secret or "",
+            )
         )
 
 

@@ -27,6 +27,7 @@ from interceptor.hooks.table import HookConf, build_plan
 from interceptor.operate.stock import stock_from
 from interceptor.pipeline.hook import Stage
 from interceptor.proxy import Proxy
+from interceptor.proxy_settings import ProxySettings
 from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.base import KeyAuth
 from providers.auth.registry import SecretRegistry
@@ -186,17 +187,19 @@ def running_proxy(
     async def start() -> Proxy:
         resolver = CredentialResolver(open_keyring=lambda: KEYRING, secrets=secrets)
         made = Proxy(
-            store=store,
-            sink=sink,
-            resolver=resolver,
-            host="127.0.0.1",
-            port=port,
-            ca_dir=CA_DIR,
-            version="test",
-            stock=options.pop("stock", stock_from(os.environ)),
-            **{name: options.pop(name) for name in _PROXY_ARGUMENTS if name in options},
-            options=options,
-            wireguard=wireguard,
+            ProxySettings(
+                store=store,
+                sink=sink,
+                resolver=resolver,
+                host="127.0.0.1",
+                port=port,
+                ca_dir=CA_DIR,
+                version="test",
+                stock=options.pop("stock", stock_from(os.environ)),
+                **{name: options.pop(name) for name in _PROXY_ARGUMENTS if name in options},
+                options=options,
+                wireguard=wireguard,
+            )
         )
         await made.start()
         return made

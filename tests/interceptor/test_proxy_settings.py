@@ -14,6 +14,7 @@ import pytest
 
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.proxy import Proxy
+from interceptor.proxy_settings import ProxySettings
 from providers.auth.base import FileAuth
 from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import CredentialResolver
@@ -47,13 +48,15 @@ def ask(proxy: Running) -> httpx.Response:
 def test_a_proxy_that_cannot_listen_leaves_nothing_behind() -> None:
     async def start(port: int) -> set[str]:
         proxy = Proxy(
-            store=ConfigStore(snapshot()),
-            sink=ListSink(),
-            resolver=CredentialResolver(open_keyring=lambda: KEYRING, secrets=SecretRegistry()),
-            host="127.0.0.1",
-            port=port,
-            ca_dir=CA_DIR,
-            version="test",
+            ProxySettings(
+                store=ConfigStore(snapshot()),
+                sink=ListSink(),
+                resolver=CredentialResolver(open_keyring=lambda: KEYRING, secrets=SecretRegistry()),
+                host="127.0.0.1",
+                port=port,
+                ca_dir=CA_DIR,
+                version="test",
+            )
         )
         with pytest.raises(ConfigError, match="does not listen on"):
             await proxy.start()
