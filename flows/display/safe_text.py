@@ -6,8 +6,8 @@ HTML is escaped; control characters and characters that change the direction bec
 from __future__ import annotations
 
 import re
+from html import escape
 
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from providers.listing.plain_text import INVISIBLE, spelled

@@ -92,9 +92,11 @@ def ids_at(found: Mapping[int, int]) -> list[str]:
     with connection.cursor() as cursor:
         for start in range(0, len(pairs), _CHUNK_POSITIONS):
             values = ", ".join(pairs[start : start + _CHUNK_POSITIONS])
+            # In this order, so that SQLite looks up each position. With IN it reads all texts.
             cursor.execute(
-                "SELECT flow_id FROM flows_flowtext"  # noqa: S608  numbers of ours
-                f" WHERE (segment, position) IN (VALUES {values})"
+                f"WITH wanted (segment, position) AS (VALUES {values})"  # noqa: S608  numbers of ours
+                " SELECT flow_id FROM wanted CROSS JOIN flows_flowtext AS stored"
+                " WHERE stored.segment = wanted.segment AND stored.position = wanted.position"
             )
             ids += [row[0] for row in cursor.fetchall()]
     return ids

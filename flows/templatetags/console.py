@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django import template
 from django.urls import reverse
@@ -12,18 +13,25 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from flows.display import units
+from flows.display.safe_text import printable
+from flows.failure import has_failed
 from flows.models import Flow
 from flows.templatetags.flows import tab_query
 
 register = template.Library()
 
+_TITLE_CHARS: Final = 200
+_NO_STATUS: Final = SafeString('<span class="muted">–</span>')
+_WEBSOCKET: Final = SafeString('<span class="kind" title="WebSocket">ws</span>')
+_STREAMED: Final = SafeString('<i class="dot" title="Streamed"></i>')
 
+
+@register.filter
 @register.simple_tag
 def clock(moment: datetime) -> SafeString:
     """Return the time of day in UTC; the page's script shows it in local time."""
-    return format_html(
-        '<time datetime="{}">{}</time>', moment.isoformat(), date_format(moment, "H:i:s")
-    )
+    # No figure of a moment needs an escape, and each row has one.
+    return SafeString(f'<time datetime="{moment.isoformat()}">{moment:%H:%M:%S}</time>')
 
 
 @register.simple_tag
@@ -92,3 +100,43 @@ def tab_link(
 def body_buttons(flow_id: str, body: Any) -> dict[str, Any]:
     """Render “Copy” and “Download” of a body."""
     return {"flow_id": flow_id, "body": body}
+
+
+@register.filter
+def status_tag(flow: Flow) -> SafeString:
+    """Return the tag with the status of a row, and whether the response streamed."""
+    return format_html("{} {}", _end_tag(flow), _way_tag(flow))
+
+
+def _end_tag(flow: Flow) -> SafeString:
+    error = printable(_shortened(flow.error))
+    title = format_html(' title="{}"', error) if error else ""
+    if flow.state == Flow.State.LIVE:
+        name = "bad-tag" if flow.error else "live-tag"
+        words = "live" if flow.status_code is None else flow.status_code
+        return format_html(
+            '<span class="tag {}"{}><i class="dot pulse"></i>{}</span>', name, title, words
+        )
+    if flow.state == Flow.State.DONE and not flow.status_code:
+        return _NO_STATUS
+    words = units.status_words(flow.status_code, failed=flow.state == Flow.State.ERROR)
+    if not flow.status_code and flow.action == "refused":
+        words = "refused"
+    name = " bad-tag" if has_failed(flow) else ""
+    return format_html('<span class="tag{}"{}>{}</span>', name, title, words)
+
+
+def _way_tag(flow: Flow) -> SafeString:
+    if flow.is_websocket:
+        return _WEBSOCKET
+    return _STREAMED if flow.is_stream else SafeString("")
+
+
+def _shortened(error: str) -> str:
+    return error if len(error) <= _TITLE_CHARS else f"{error[: _TITLE_CHARS - 1]}…"
+
+
+@register.filter
+def with_rows(table: Any, shown: Sequence[Flow]) -> SafeString:
+    """Return the rows of flows as the table of a list shows them."""
+    return table.html(shown)  # type: ignore[no-any-return]

@@ -7,9 +7,7 @@ from zlib import crc32
 
 from django import template
 from django.http import QueryDict
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from flows.compare.diff import JsonChange
@@ -218,26 +216,6 @@ def as_list(item: object) -> list[object]:
 def utf8(data: bytes) -> str:
     """Decode bytes; those that are not UTF-8 stay visible."""
     return data.decode("utf-8", "surrogateescape")
-
-
-@register.simple_tag(takes_context=True)
-def filter_link(context: template.Context, name: str, value: str, label: str = "") -> SafeString:
-    """Link a value to the list with this value as a filter, and the other filters kept."""
-    if not value:
-        return format_html('<span class="muted">{}</span>', units.UNKNOWN)
-    query = QueryDict(mutable=True)
-    for key, current in context["request"].GET.items():
-        # A cursor belongs to another list.
-        if current and key not in ("cursor", "ids", "peek", name):
-            query[key] = current
-    query[name] = value
-    return format_html(
-        '<a class="value" href="{}?{}" title="{}">{}</a>',
-        reverse("flows:list"),
-        query.urlencode(),
-        printable(f"Only {name} {value}"),
-        visible(label or value),
-    )
 
 
 @register.simple_tag(takes_context=True)

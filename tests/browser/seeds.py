@@ -33,10 +33,11 @@ def every_page() -> None:
     seed_shapes()
     _rule()
     _saved("failures", "error=true")
-    _rows_of_the_admin()
+    rows_of_the_admin()
 
 
-def _rows_of_the_admin() -> None:
+def rows_of_the_admin() -> None:
+    """Add a row of each model that the admin shows."""
     fill_catalogue()
     make_provider("keyed", auth_type="key", secret="sk-canary-4711-do-not-show")
     HookSetting.objects.get_or_create(stage="inbound", name="inject_auth")

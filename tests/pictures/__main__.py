@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,17 +23,12 @@ from tests.e2e.client_cases import program_of
 from tests.e2e.process import Interceptor, running, wait_until
 from tests.environment import ROOT
 from tests.pictures.agents import AGENTS, installed_agents, run_agent, vendors
+from tests.pictures.demo_site import NOTICES, demo_played, new_site
 from tests.pictures.scenes import EARLY, LATE, OF_AGENTS, SHAPES, Scene, Stage
-from tests.ports import free_port
 
 IMAGES = ROOT / "docs/images"
 DOCS_PYTHON = ROOT / ".venv/docs/bin/python"
 WIDTH = 1280
-NOTICES = """
-ccproxy:
-  notices:
-    kinds: [failure, cache_break, cooldown]
-"""
 # A palette of 256 colours takes a third of the bytes, and shows the same.
 SHRINK = """
 import sys
@@ -54,15 +46,6 @@ def main(wanted: list[str]) -> None:
         _picture_agents(wanted)
 
 
-def _site(config: str = "", **environ: str) -> Interceptor:
-    """Return an interceptor with the usual ports, which pictures show, and nothing recorded."""
-    site = Interceptor(Path(tempfile.mkdtemp(prefix="ccproxy-pictures-")), config, **environ)
-    site.port, site.console_port = _port(4000), _port(8083)
-    site.environ["CCPROXY_PORT"] = str(site.port)
-    site.environ["CCPROXY_INSPECTOR__PORT"] = str(site.console_port)
-    return site
-
-
 def _picture_agents(wanted: list[str]) -> None:
     """Take the pictures of the agents that are installed."""
     from playwright.sync_api import sync_playwright
@@ -72,7 +55,7 @@ def _picture_agents(wanted: list[str]) -> None:
         sync_playwright() as playwright,
         chromium(playwright) as browser,
         vendors(folder) as environ,
-        running(_site(**environ)) as site,
+        running(new_site(**environ)) as site,
     ):
         state = sign_in(browser, site)
         agents = [
@@ -93,7 +76,7 @@ def _picture_agents(wanted: list[str]) -> None:
 
 
 def _picture_demo(wanted: list[str]) -> None:
-    site = _site(NOTICES)
+    site = new_site(NOTICES)
     os.environ["CCPROXY_CONFIG_DIR"] = str(site.config_dir)
     django.setup()
     from playwright.sync_api import sync_playwright
@@ -114,7 +97,7 @@ def _take_all(browser: Any, site: Interceptor, state: Any, wanted: list[str]) ->
     # It has models, so Django has to be set up first.
     from tests.pictures import rows
 
-    with _demo(site) as session:
+    with demo_played(site) as session:
         stage = Stage(site, session)
         wait_until(stage.is_indexed, "the links between the flows are made")
         site.call(rows.rules_and_filters)
@@ -126,39 +109,6 @@ def _take_all(browser: Any, site: Interceptor, state: Any, wanted: list[str]) ->
             _take(page, stage, LATE, wanted)
             site.call(rows.shapes)
             _take(page, stage, SHAPES, wanted)
-
-
-def _port(usual: int) -> int:
-    """Return the usual port, which pictures show; another one where it is taken."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", usual))
-        except OSError:
-            return free_port()
-    return usual
-
-
-@contextlib.contextmanager
-def _demo(site: Interceptor) -> Iterator[str]:
-    """Play the demo and keep its provider; yield the id of the agent's session."""
-    command = [*site.program, "demo", "--keep"]
-    playing = subprocess.Popen(
-        command, cwd=site.cwd, env=site.environ, stdout=subprocess.PIPE, text=True
-    )
-    assert playing.stdout
-    try:
-        session = ""
-        for line in playing.stdout:
-            if found := re.search(r"/flows/session/(\S+)/", line):
-                session = found[1]
-            if "runs until" in line:
-                break
-        assert session, "the demo names its session"
-        yield session
-    finally:
-        playing.send_signal(signal.SIGINT)
-        playing.wait()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from django.utils.timezone import now
 
 from flows.models import SavedFilter, UsageDaily
 from providers.models import Provider
-from tests.flows.seed import seed_websocket
+from tests.browser.seeds import forms_of_the_admin, pages_of_the_navigation
+from tests.flows.seed import seed_live, seed_websocket
 from tests.rows import make_rule
 from tests.shapes.captured import seed_shapes
 
@@ -22,6 +23,8 @@ MODELS = {
     "gemini-2.5-flash": ("google", 2, "0.3"),
 }
 DAYS = 21
+GUEST = "guest"
+GUEST_PASSWORD = "a-guest-without-rights"
 
 # Name, model that matches, provider and model that requests go to.
 RULES = (
@@ -70,6 +73,22 @@ def usage() -> None:
                 cache_read_tokens=tokens * (70 + (age * 11) % 22) // 100,
                 cost_usd=Decimal(price) * tokens / 5_000_000,
             )
+
+
+def running_flow() -> None:
+    """Add a flow that streams and never ends."""
+    seed_live()
+
+
+def guest() -> None:
+    """Add an account that may sign in, and has no right."""
+    User.objects.create_user(GUEST, password=GUEST_PASSWORD, is_staff=True)
+
+
+def admin_pages() -> dict[str, str]:
+    """Return the pages of the navigation and a form of each model, by a name for files."""
+    pages = pages_of_the_navigation() | forms_of_the_admin()
+    return {f"nav-{title.lower().replace(' ', '-')}": at for title, at in pages.items()}
 
 
 def shapes() -> None:

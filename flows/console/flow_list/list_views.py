@@ -14,6 +14,7 @@ from flows.console.flow_list.list_columns import (
     parse_columns,
 )
 from flows.console.flow_list.peek_view import peek_of
+from flows.console.flow_list.row_table import RowTable
 from flows.console.flow_list.session_groups import BY_SESSION, GROUPINGS, grouped
 from flows.console.flow_list.session_groups import PARAMETER as GROUP
 from flows.console.page_access import console_page, wants_part
@@ -69,7 +70,7 @@ def flow_list(request: HttpRequest) -> HttpResponse:
     searched = params.get("q", "")
     context = {
         "page": page,
-        "hits": page_hits(searched, page.flows),
+        "table": RowTable(request, columns.names, page_hits(searched, page.flows)),
         "search_notes": search_notes(searched),
         "filters": filters,
         "jq": jq,
@@ -109,8 +110,7 @@ def flow_rows(request: HttpRequest) -> HttpResponse:
     matching = LiveRowFilter(request.GET, queryset=named).qs
     rows = list(selectors.rows(matching))
     hits = page_hits(request.GET.get("q", ""), rows)
-    context = {"flows": rows, "hits": hits, "columns": columns_of(request)}
-    return render(request, "flows/_rows.html", context)
+    return HttpResponse(RowTable(request, columns_of(request).names, hits).html(rows))
 
 
 def _go(request: HttpRequest, flow_id: str) -> HttpResponse:

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from flows.queries.filters import FlowFilter, PagedFlowFilter
 from flows.reading.body_view import BodyView, body_view
 from flows.search import finder
 from flows.search.body_parts import message_parts, request_parts, response_parts
+from flows.search.candidates import ids_at
 from flows.search.folding import folded
 from flows.search.indexer import Indexer, waiting
 from flows.search.segment_rows import build_segment, dissolve_segments
@@ -223,6 +225,19 @@ def test_a_live_list_reads_its_own_rows_alone(staff: Client) -> None:
         html = staff.get("/flows/rows?q=common&ids=f-02,f-03&cursor=1_a").content.decode()
     assert re.findall(r'<tr id="f-([^"]+)"', html) == ["f-03", "f-02"]
     assert sum(len(call.args[0]) for call in verified.call_args_list) == 2
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the plan is SQLite's")
+def test_no_look_up_of_positions_reads_all_texts() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        assert ids_at({1: 0b101, 2: 0b1}) == []
+    [query] = asked.captured_queries
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
+        plan = [row[3] for row in cursor.fetchall()]
+    assert [step for step in plan if "stored" in step or "flows_flowtext" in step] == [
+        "SEARCH stored USING INDEX text_segment (segment=? AND position=?)"
+    ]
 
 
 def test_a_hit_says_where_it_stands() -> None:
