@@ -22,7 +22,8 @@ class FilterLinks:
     def __init__(self, request: HttpRequest) -> None:
         self._list = reverse("flows:list")
         self._kept = QueryDict(mutable=True)
-        for key, current in request.GET.items():
+        for key in request.GET:
+            current = request.GET.get(key, "")
             if current and key not in _OF_ANOTHER_LIST:
                 self._kept[key] = current
         self._made: dict[tuple[str, str, str], SafeString] = {}

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
-from django.template import engines
+from django.template import Engine
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
@@ -87,7 +87,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    libraries = engines["django"].engine.template_libraries
+    libraries = Engine.get_default().template_libraries
     environment.filters |= libraries["flows"].filters | libraries["console"].filters
     environment.filters["cut"] = _cut
     environment.globals |= {
