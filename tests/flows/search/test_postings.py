@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 
 from hypothesis import given, settings
@@ -50,10 +51,33 @@ def test_a_trigram_that_stands_across_two_others_is_not_found() -> None:
 
 def test_words_phrases_and_pasted_json() -> None:
     assert wanted('haiku  "rate limit"').words == ("haiku", "rate limit")
-    assert wanted('{"file_path": "a b"}').words == ('{"file_path":', '"a', 'b"}')
+    assert wanted('{"file_path": "a b"}').words == ("a b",)
+    assert wanted('_path": "src/a b.py", "limit": 30}').words == ("src/a b.py",)
+    assert wanted('{"role": "user", "content": [{"type": "text", "text": "Hello"}]}').words == (
+        "Hello",
+    )
+    assert wanted('{"limit": 30').words == ("limit",)
+    assert wanted(r'"text": "one \"two\" th\u00fcree').words == ("one", "two", "ree")
+    assert wanted(r'C:\new "a b"').words == (r"C:\new", "a b")
+    assert wanted('f"{name}"').words == ('f"{name}"',)
     assert wanted('"a b" x').long == ("a b",)
     assert wanted(" ").words == ()
     assert len(wanted("w " * 20).words) == 8
+
+
+@given(st.text(), st.booleans(), st.booleans(), st.data())
+def test_words_of_pasted_json_are_parts_of_its_text(
+    text: str, is_ascii: bool, is_dense: bool, data: st.DataObject
+) -> None:
+    """However a client or a provider writes a body, its text has the words of a pasted piece."""
+    separators = (",", ":") if is_dense else None
+    body = {"role": "user", "content": text, "n": 30, "is_error": False}
+    pasted = json.dumps(body, ensure_ascii=is_ascii, separators=separators)
+    # A key that is cut off looks like a value.
+    ends = st.integers(pasted.index("content") + 12, pasted.rindex('"n"')) | st.just(len(pasted))
+    pasted = pasted[: data.draw(ends)]
+    words = wanted(pasted).words
+    assert all(word in text for word in words) or "role" in words
 
 
 def test_marks_of_texts_whose_folding_is_longer() -> None:
