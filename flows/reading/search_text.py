@@ -6,6 +6,7 @@ flow of session s-1 → "s-1\\nFix the test\\nDone.".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ MAX_BYTES = 4096
 _QUESTION_CHARS = 1200
 _ANSWER_CHARS = 1200
 _MAX_TOOLS = 20
+_CONTEXT_CHARS = 300
+_NOTE = re.compile(r"\s*(?:<[a-z][\w-]*>|---)")
 _PARSED_BYTES = 4 * 1024 * 1024
 _STREAM_BYTES = 256 * 1024
 _STREAM_STEP_BYTES = 8 * 1024
@@ -69,7 +72,7 @@ def question_in(request: Any) -> str:
         if not isinstance(message, dict) or message.get("role", "user") != "user":
             continue
         # A message with tool results alone has no text: the user's own one stands before it.
-        text = "\n".join(_texts(message))
+        text = "\n".join(sorted(_texts(message), key=_rank))
         if text:
             return text[: 2 * _QUESTION_CHARS]
     return ""
@@ -131,6 +134,17 @@ def messages_of(request: Any) -> Any:
 def has_own_text(message: dict[str, Any]) -> bool:
     """Return whether a message says something beside its tool results and the client's notes."""
     return next(_texts(message), None) is not None
+
+
+def _rank(text: str) -> int:
+    """Return the place of a text in the user's message: what the user wrote comes before context.
+
+    Clients put their own texts before or behind it, as blocks of the same message. Example of one:
+    `<session_context>…`, "Fix the test", "--- Content of a.py ---" → "Fix the test" has 0.
+    """
+    if _NOTE.match(text):
+        return 2
+    return 1 if len(text) > _CONTEXT_CHARS else 0
 
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:

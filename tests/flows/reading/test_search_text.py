@@ -61,6 +61,31 @@ def test_question(request_body: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "texts",
+    [
+        ["<session_context>\nToday is Monday.\n</session_context>", "why?"],
+        ["The project has these files: " + "a.py " * 200, "why?"],
+        ["why?", "\n--- Content from referenced files ---", "Content of a.py", "x = 1\n" * 100],
+        ["why?", "<environment_details>\nno files are open\n</environment_details>"],
+        ["<ide-context>a.py</ide-context>", "why?", "See a < b."],
+    ],
+)
+def test_the_users_own_text_comes_before_what_the_client_adds(texts: list[str]) -> None:
+    parts = [{"type": "text", "text": text} for text in texts]
+    found = question(json.dumps({"messages": [{"role": "user", "content": parts}]}).encode())
+    assert found.splitlines()[0] == "why?"
+    # Nothing is left out, as far as there is room.
+    assert all(text[:20] in found for text in texts)
+
+
+def test_a_text_in_a_tag_is_shown_where_nothing_else_is() -> None:
+    parts = [{"type": "text", "text": "<task>\nwhy?\n</task>"}, NOTE]
+    assert "why?" in question(
+        json.dumps({"messages": [{"role": "user", "content": parts}]}).encode()
+    )
+
+
+@pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'{"messages": 5}', b'{"messages": [1, {"content": {}}]}']
 )
 def test_no_question(body: bytes) -> None:
