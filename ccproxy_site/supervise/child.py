@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from ccproxy_site.supervise.become import own_packages_first
 from ccproxy_site.supervise.control import Control
+from ccproxy_site.supervise.nursery import Forked, Nursery
+from ccproxy_site.supervise.spawn import spawn
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 CALM_AFTER_S = 60.0
 """A child that ran so long before it died is started again after the first pause."""
-_TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
 
 
 class Child:
@@ -39,7 +36,7 @@ class Child:
         self.start_at = 0.0
         """Monotonic time from which on a dead child is started again."""
         self._module, self._arguments = module, list(arguments)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._began = 0.0
         self._pause_s = FIRST_PAUSE_S
 
@@ -57,22 +54,14 @@ class Child:
         """Give these to every later life too."""
         self._arguments += arguments
 
-    def start(self) -> socket.socket:
+    def start(self, nursery: Nursery | None = None) -> socket.socket:
         """Start a process, and return our end of its control socket."""
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-m", self._module, "--control", str(theirs.fileno())]
-        # Ctrl-C reaches the whole group: a child that has no handler yet must not die of it.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL_SIGNALS)
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  # our own modules
-                [*command, *self._arguments],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=own_packages_first(dict(os.environ)),
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            theirs.close()
+        with theirs:
+            if nursery is not None:
+                self._process = nursery.fork(self._module, self._arguments, theirs)
+            if self._process is None:
+                self._process = spawn(self._module, self._arguments, theirs)
         self.control = Control(ours)
         self._began = time.monotonic()
         return ours

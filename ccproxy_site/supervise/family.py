@@ -25,6 +25,7 @@ from typing import Any
 from ccproxy_site.supervise.child import Child
 from ccproxy_site.supervise.control import Message
 from ccproxy_site.supervise.feed import Feed
+from ccproxy_site.supervise.nursery import Nursery, can_fork
 from interceptor.operate.listening import open_listeners
 from providers.base.errors import ConfigError
 
@@ -43,6 +44,8 @@ class Mains:
     recorder: str = "ccproxy_site.mains.recorder_main"
     proxy: str = "ccproxy_site.mains.proxy_main"
     console: str = "ccproxy_site.mains.console_main"
+    nursery: str = "ccproxy_site.mains.nursery_main"
+    """What forks the others; "" starts each as a program of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Family:
 
     def __init__(self, options: Options, mains: Mains | None = None) -> None:
         mains = mains or Mains()
+        self._nursery_module = mains.nursery
+        self._nursery: Nursery | None = None
         self._recorder = Child("the recorder", mains.recorder, options.flags())
         self._proxies: list[Child] = []
         for number in range(1, options.workers + 1):
@@ -90,6 +95,7 @@ class Family:
         """Run until a signal, or until a process cannot start."""
         wake = _wake_on_signals(self.stop)
         self._selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(4096))
+        self._open_nursery()
         self._start_first()
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self._is_stopping:
@@ -124,9 +130,26 @@ class Family:
         due = [child.start_at for child in self._children if not child.is_started]
         if not self._is_announced:
             due.append(time.monotonic() + 1.0)
+        if self._nursery is not None and self._nursery.is_lost:
+            # Nobody tells of the end of those that it has forked.
+            due.append(time.monotonic() + 1.0)
         return min(due, default=None)
 
     # --- lives
+
+    def _open_nursery(self) -> None:
+        if not (self._nursery_module and can_fork()):
+            return
+        nursery = self._nursery = Nursery(self._nursery_module)
+        self._selector.register(
+            nursery.descriptor, selectors.EVENT_READ, lambda: self._hear_nursery(nursery)
+        )
+
+    def _hear_nursery(self, nursery: Nursery) -> None:
+        nursery.hear()
+        if nursery.is_lost:
+            self._selector.unregister(nursery.descriptor)
+            self._note("the nursery has died; processes that are started again take longer")
 
     def _start_first(self) -> None:
         """Start all processes, or where they would be in each other's way the console later."""
@@ -137,7 +160,7 @@ class Family:
             self._start_if_due(child)
 
     def _start(self, child: Child) -> None:
-        end = child.start()
+        end = child.start(self._nursery)
         self._selector.register(end, selectors.EVENT_READ, lambda: self._hear(child))
         if child is not self._recorder and self._recorder.is_serving:
             self._serve(child)
@@ -285,6 +308,8 @@ class Family:
         self._end(self._proxies, drain_s + STOP_MARGIN_S)
         self._end([self._recorder], STOP_MARGIN_S)
         self._end(self._consoles, STOP_MARGIN_S)
+        if self._nursery is not None:
+            self._nursery.close()
 
     def _end(self, children: list[Child], patience_s: float) -> None:
         for child in children:

@@ -119,6 +119,7 @@ class Target:
             return {"proxy": process_tree.tree(self.pid)}
         return {
             "supervisor": [self.interceptor.pid],
+            "nursery": sorted(self.interceptor.children("nursery_main")),
             "proxy": sorted(self.interceptor.proxies),
             "recorder": [self.interceptor.recorder_pid],
             "console": [self.interceptor.console_pid] if self.interceptor.has_console else [],

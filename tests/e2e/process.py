@@ -124,8 +124,9 @@ class Interceptor:
     def children(self, main: str) -> set[int]:
         """Pids of its processes with this main."""
         found: set[int] = set()
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        for pid in map(int, children):
+        # The nursery forks the others, except where there is none.
+        direct = _children(self.pid)
+        for pid in [*direct, *(child for parent in direct for child in _children(parent))]:
             # A child may end while the list is read.
             with contextlib.suppress(OSError):
                 if main.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -333,3 +334,10 @@ def running(interceptor: Interceptor) -> Iterator[Interceptor]:
         interceptor.stop()
     finally:
         interceptor.kill()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    except OSError:
+        return []

@@ -1,4 +1,4 @@
-"""A supervisor of scripted children, as a program: `python -m … FOLDER [--workers N]`.
+"""A supervisor of scripted children, as a program: `python -m … WORKERS [NURSERY]`.
 
 Every child appends what it hears, one JSON object a line, to `FOLDER/ROLE.log`, and does what
 `FOLDER/ROLE.script` says: `refuse SENTENCE`, `die` or nothing.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ccproxy_site.mains.child_main import begin
@@ -17,11 +18,12 @@ from ccproxy_site.supervise.family import Family, Mains, Options
 NAME = "tests.ccproxy_site.supervise"
 
 
-def child(role: str) -> int:
+def child(role: str, arguments: Sequence[str]) -> int:
     """Be a child: say what its role says, and write down what it hears."""
-    control = begin(int(sys.argv[sys.argv.index("--control") + 1]))
+    assert sys.argv[1:] == [*arguments]
+    control = begin(int(arguments[arguments.index("--control") + 1]))
     folder = Path(os.environ["SCRIPTED_FOLDER"])
-    note(folder, role, {"pid": os.getpid(), "arguments": sys.argv[1:]})
+    note(folder, role, {"pid": os.getpid(), "arguments": arguments})
     script = folder / f"{role}.script"
     words = script.read_text().split(" ", 1) if script.exists() else [""]
     if words[0] == "refuse":
@@ -48,5 +50,10 @@ def note(folder: Path, role: str, words: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    mains = Mains(f"{NAME}.scripted_recorder", f"{NAME}.scripted_proxy", f"{NAME}.scripted_console")
+    mains = Mains(
+        f"{NAME}.scripted_recorder",
+        f"{NAME}.scripted_proxy",
+        f"{NAME}.scripted_console",
+        f"{NAME}.{sys.argv[2]}" if sys.argv[2:] else "",
+    )
     raise SystemExit(Family(Options(workers=int(sys.argv[1])), mains).run())

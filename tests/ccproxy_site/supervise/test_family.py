@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[3]
 class Supervised:
     """A supervisor whose children do what files say."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: str) -> None:
         self.folder = folder
+        self.nursery = nursery
         self.process: subprocess.Popen[bytes] | None = None
 
     def script(self, role: str, words: str) -> None:
@@ -40,8 +41,9 @@ class Supervised:
             "PYTHONPATH": str(ROOT),
         }
         module = "tests.ccproxy_site.supervise.scripted_family"
+        words = [str(workers), *filter(None, [self.nursery])]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, str(workers)], env=environ, stderr=subprocess.PIPE
+            [sys.executable, "-m", module, *words], env=environ, stderr=subprocess.PIPE
         )
 
     def heard(self, role: str) -> list[dict[str, Any]]:
@@ -69,9 +71,10 @@ class Supervised:
         return self.process.wait(PATIENCE_S)
 
 
-@pytest.fixture
-def supervised(tmp_path: Path) -> Iterator[Supervised]:
-    made = Supervised(tmp_path)
+@pytest.fixture(params=["", "scripted_nursery"])
+def supervised(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Supervised]:
+    """Children as programs of their own, and forked."""
+    made = Supervised(tmp_path, request.param)
     yield made
     if made.process is not None and made.process.poll() is None:
         made.process.kill()

@@ -1,0 +1,147 @@
+"""`python -m ccproxy_site.mains.nursery_main`: imports what all processes need, and forks them.
+
+It has one thread, no event loop, no Django, no settings and no secrets: what it forks is as good
+as a process that has just started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ccproxy_site.mains.child_main import begin, importing
+from ccproxy_site.supervise.control import Control, Message
+from ccproxy_site.supervise.spawn import control_arguments, signals_held
+
+COMMON: Final = (
+    "asyncio",
+    "ssl",
+    "ccproxy_site.process.bridge",
+    "ccproxy_site.process.logging",
+    "ccproxy_site.process.recording_log",
+    "flows.handover.record_codec",
+    "flows.telemetry.trace_context",
+    "interceptor.config.snapshot.build",
+    "interceptor.config.snapshot.store",
+    "interceptor.hooks.extract_session_id",
+    "interceptor.hooks.inject_auth",
+    "interceptor.operate.freed_memory",
+    "interceptor.recorder.remote_grants",
+    "interceptor.recorder.remote_notes",
+    "providers.auth.refresh_settings",
+    "providers.auth.resolve",
+)
+"""Modules that recorder and proxy import in any case, with all that they import."""
+_ARGUMENT_FIELDS: Final = slice(45, 47)
+"""Fields `arg_start` and `arg_end` of proc_pid_stat(5), behind the name in brackets."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fork what the supervisor asks for, until it is gone; in a fork, return its exit code."""
+    parser = argparse.ArgumentParser(prog="ccproxy_site.mains.nursery_main", description=__doc__)
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--room", help="space for the command lines of what it forks")
+    control = begin(parser.parse_args(arguments).control)
+    # A service manager may signal all processes: it ends with the supervisor, behind the others.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with importing():
+        for name in COMMON:
+            import_module(name)
+    life = serve(control)
+    return run(life) if life else 0
+
+
+class Life(NamedTuple):
+    """What a fork is to be."""
+
+    module: str
+    arguments: list[str]
+
+
+def serve(control: Control) -> Life | None:
+    """Fork until the supervisor is gone: None. In a fork, return what it is to be."""
+    bell, ringer = socket.socketpair()
+    for end in (bell, ringer):
+        end.setblocking(False)
+    signal.set_wakeup_fd(ringer.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    with bell, ringer:
+        while True:
+            readable, _, _ = select.select([control.socket, bell], [], [])
+            if bell in readable:
+                bell.recv(4096)
+                report_ended(control)
+            if control.socket in readable:
+                message = control.hear()
+                if message is None:
+                    return None
+                if life := fork(control, message):
+                    control.close()
+                    return life
+
+
+def report_ended(control: Control) -> None:
+    """Tell the supervisor the exit codes of what has ended."""
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            control.say(ended=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def fork(control: Control, message: Message) -> Life | None:
+    """Fork a process; return None here, and there what it is to be."""
+    (descriptor,) = message.descriptors
+    with signals_held():
+        pid = os.fork()
+        if not pid:
+            # As in a process that has just been started, also for programs that it starts.
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if pid:
+        os.close(descriptor)
+        control.say(forked=pid)
+        return None
+    arguments = control_arguments(descriptor, message.words["arguments"])
+    return Life(message.words["fork"], arguments)
+
+
+def run(life: Life) -> int:
+    """Be a process of a kind, to its end; return the exit code."""
+    module = import_module(life.module)
+    sys.argv[:] = [str(module.__file__), *life.arguments]
+    show_as([sys.executable, "-P", "-m", life.module, *life.arguments])
+    return int(module.main(life.arguments))
+
+
+def show_as(words: Sequence[str]) -> None:
+    """Have the system show a command line: in `ps`, and for those who look for a process.
+
+    There is no call for it. The text stands where the system put it when the nursery started, and
+    is as long as that at the most.
+    """
+    # Where it cannot be written, a process is called like the nursery.
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        begin, end = map(int, fields[_ARGUMENT_FIELDS])
+        # The last byte stays 0: it ends the text.
+        room = end - begin - 1
+        text = b"\0".join(os.fsencode(word) for word in words)[:room]
+        with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+            memory.seek(begin)
+            memory.write(text.ljust(room, b"\0"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
