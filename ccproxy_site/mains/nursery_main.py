@@ -22,30 +22,45 @@ from ccproxy_site.mains.child_main import begin, importing
 from ccproxy_site.supervise.control import Control, Message
 from ccproxy_site.supervise.spawn import control_arguments, signals_held
 
-COMMON: Final = (
+COMMON: Final[tuple[str, ...]] = (
     "asyncio",
     "ssl",
     "ccproxy_site.process.bridge",
     "ccproxy_site.process.logging",
     "ccproxy_site.process.recording_log",
     "flows.handover.record_codec",
+    "flows.handover.ring",
+    "flows.reading.preview",
+    "flows.reading.search_text",
+    "flows.reading.sse_events",
     "flows.telemetry.trace_context",
+    "interceptor.config.files.server",
     "interceptor.config.snapshot.build",
     "interceptor.config.snapshot.store",
     "interceptor.hooks.extract_session_id",
     "interceptor.hooks.inject_auth",
     "interceptor.operate.freed_memory",
+    "interceptor.operate.stock",
     "interceptor.recorder.remote_grants",
     "interceptor.recorder.remote_notes",
+    "interceptor.transform.carried_reasoning",
     "providers.auth.refresh_settings",
     "providers.auth.resolve",
+    "providers.fingerprint_profiles",
+    "providers.perplexity.threads",
+    "providers.perplexity.uploads",
+    "providers.wire.detect",
+    "providers.wire.fitting.host_fields",
+    "providers.wire.fitting.model_fit",
+    "providers.wire.google_generate.envelope",
+    "providers.wire.translate",
 )
 """Modules that recorder and proxy import in any case, with all that they import."""
 _ARGUMENT_FIELDS: Final = slice(45, 47)
 """Fields `arg_start` and `arg_end` of proc_pid_stat(5), behind the name in brackets."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, common: Sequence[str] = COMMON) -> int:
     """Fork what the supervisor asks for, until it is gone; in a fork, return its exit code."""
     parser = argparse.ArgumentParser(prog="ccproxy_site.mains.nursery_main", description=__doc__)
     parser.add_argument("--control", type=int, required=True)
@@ -54,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A service manager may signal all processes: it ends with the supervisor, behind the others.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with importing():
-        for name in COMMON:
+        for name in common:
             import_module(name)
     life = serve(control)
     return run(life) if life else 0

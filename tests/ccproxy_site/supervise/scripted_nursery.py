@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ccproxy_site.mains import nursery_main
+from ccproxy_site.mains.nursery_main import main
 
 if __name__ == "__main__":
-    nursery_main.COMMON = ()
-    raise SystemExit(nursery_main.main())
+    raise SystemExit(main(common=()))
