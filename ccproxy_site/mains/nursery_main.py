@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None, common: Sequence[str] = COMMON)
 
 
 class Life(NamedTuple):
-    """What a fork is to be."""
+    """Main and arguments of a fork."""
 
     module: str
     arguments: list[str]
