@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from flows.bytes.incremental import IncrementalDecoder
+from flows.reading.delta_runs import continued, first_delta
 from flows.reading.event_pieces import (
     Kind,
     Piece,
@@ -89,6 +90,15 @@ class AnswerReader:
             self._decoder = None
             return []
 
+    @property
+    def is_in_block(self) -> bool:
+        """The last event was a delta, and one that looks the same continues its block."""
+        return self._events.is_in_block
+
+    def pieces_of(self, texts: Iterable[str]) -> list[Piece]:
+        """Return what such deltas add, by their texts."""
+        return self._events.pieces_of(texts)
+
     def finish(self) -> list[Piece]:
         """Take the end of the body; return what waited for it, and its last, unfinished event."""
         if self._parser is None:
@@ -127,14 +137,23 @@ def pieces_of_stream(body: bytes) -> Sequence[Piece]:
     """Return the joined readable parts of a complete stream without content encoding.
 
     The writer, the linker and the search index ask for those of the same body one after the other,
-    so small bodies are remembered: reading an event takes 10 to 20 µs.
+    so small bodies are remembered: reading an event takes 10 to 20 µs, one of a run 1 µs.
     """
     return _small_stream(body) if len(body) <= SMALL_STREAM_BYTES else _stream(body)
 
 
 def _stream(body: bytes) -> tuple[Piece, ...]:
     reader = AnswerReader("identity")
-    pieces = reader.feed(body)
+    pieces: list[Piece] = []
+    start = 0
+    while (first := first_delta(body, start)) is not None:
+        # Its decoder sees the first of a run, and knows whether others continue it.
+        pieces += reader.feed(body[start : first.end])
+        start = first.end
+        if reader.is_in_block and (run := continued(body, first)) is not None:
+            pieces += reader.pieces_of(run.texts)
+            start = run.end
+    pieces += reader.feed(body[start:])
     pieces += reader.finish()
     return tuple(joined(pieces))
 
@@ -151,6 +170,15 @@ class _ReadEvents:
         # The block and the field of the last event, if it was a delta of a block that is open.
         self._open: tuple[bytes, ...] = ()
         self._is_delta = False
+
+    @property
+    def is_in_block(self) -> bool:
+        """The last event was a delta of a block that is open."""
+        return bool(self._open)
+
+    def pieces_of(self, texts: Iterable[str]) -> list[Piece]:
+        """Return what deltas of the open block add."""
+        return [Piece(self._kind, text) for text in texts]
 
     def read(self, event: SseEvent) -> Iterable[Piece]:
         """Return what an event adds.

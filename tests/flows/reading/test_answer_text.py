@@ -274,17 +274,83 @@ _events = st.one_of(
     st.lists(st.tuples(_events, st.integers(1, 4)), max_size=25),
     st.sampled_from([(",", ":"), (", ", ": ")]),
     st.sampled_from(["", "content_block_delta", "error"]),
+    st.sampled_from(["", "content_block_delta"]),
+    st.sampled_from([0, 0, 1, 2, 3, 30]),
 )
 def test_deltas_that_go_on_are_read_as_the_decoder_reads_them(
-    events: list[tuple[dict[str, Any], int]], separators: tuple[str, str], name: str
+    events: list[tuple[dict[str, Any], int]],
+    separators: tuple[str, str],
+    name: str,
+    usual_name: str,
+    cut_bytes: int,
 ) -> None:
     stream = b""
     for number, (event, times) in enumerate(events):
         data = json.dumps(event, separators=separators).encode()
         # The last of several is named differently.
         for turn in range(times):
-            stream += serialise(data, name if number % 5 == 4 and turn == times - 1 else "")
+            other = name if number % 5 == 4 and turn == times - 1 else usual_name
+            stream += serialise(data, other)
+    stream = stream[: len(stream) - cut_bytes]
+    assert answer_text._stream(stream) == _one_by_one(stream)
+
+
+_DELTA = '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":%s}%s}'
+_START = (
+    'data: {"type":"message_start","message":{"content":[]}}\n\n'
+    'data: {"type":"content_block_start","index":0,'
+    '"content_block":{"type":"text","text":""}}\n\n'
+)
+
+
+def _lines(*texts: str, tail: str = "", end: str = "\n\n") -> bytes:
+    """Return a stream of deltas with these texts, which are JSON or what is taken for it."""
+    events = "".join(f"data: {_DELTA % (text, tail)}{end}" for text in texts)
+    return (_START + events).encode()
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        _lines('"a"', '"b"', '"c"', tail="      "),
+        _lines('"a"', '"b","c"', '"d"'),
+        _lines('"a"', '"b","text":"c"', '"d"'),
+        _lines('"a"', '"b"}', '"d"'),
+        _lines('"a"', '"b}}"', '"}"', '" }} "'),
+        _lines('"a"', "1", "null", '"d"'),
+        _lines('"a"', '"\\ud83d"', '"\\ude00"', '"d"'),
+        _lines('"a"', '"\t"', '"\r"', '"d"'),
+        _lines('"a"', '"b"', end="\nid: 7\n\n"),
+        _lines('"a"', '"b"', end="\n: said in between\n\n"),
+        _lines('"a"', '"b"', end="\r\n\r\n"),
+        _lines('"a"', '"b"', end="\n\n\n\n"),
+        _lines('"a"', '"b"').replace(b"data: ", b"id: 1\ndata: "),
+        _lines('"a"', '"b"').replace(b"data: ", b"event: error\ndata: "),
+        _lines('"a"', '"b"').replace(b"content_block_delta", b"content_block_\\u0064elta"),
+        b'data: content_block_delta" is no delta\n\n' + _lines('"a"', '"b"'),
+    ],
+)
+def test_odd_runs_of_deltas_are_read_one_by_one(stream: bytes) -> None:
+    expected = _one_by_one(stream)
+    assert answer_text._stream(stream) == expected
+    assert answer_text._stream(stream[:-1]) == _one_by_one(stream[:-1])
+
+
+def test_what_is_a_run_is_not_read_one_by_one() -> None:
+    stream = _lines(*['"word "'] * 50, tail="  ").replace(
+        b"data: ", b"event: content_block_delta\ndata: "
+    )
+    with patch.object(
+        answer_text._ReadEvents, "read", autospec=True, side_effect=_READ
+    ) as read_one:
+        assert answer_text._stream(stream) == (Piece("text", "word " * 50),)
+    assert read_one.call_count == 3
+
+
+_READ = answer_text._ReadEvents.read
+
+
+def _one_by_one(stream: bytes) -> Any:
     never = re.compile(rb"(?!)")
     with patch.object(answer_text, "_ANTHROPIC_DELTA", never):
-        expected = answer_text._stream(stream)
-    assert answer_text._stream(stream) == expected
+        return answer_text._stream(stream)
