@@ -13,7 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -77,6 +77,7 @@ _COLUMNS: Final = (
     "reasoning_tokens",
     "indexed",
 )
+_OTHER_OF_SESSION: Final = "SELECT 1 FROM flows_flow WHERE session_id = %s AND id <> %s LIMIT 1"
 logger = logging.getLogger(__name__)
 
 
@@ -155,7 +156,8 @@ class Linker:
         if known is not None:
             return known
         calls: list[PromptCall] = []
-        for earlier in reversed(_flows_of_scope(scope, flow)):
+        stored = [] if _is_first_of_session(scope, flow) else _flows_of_scope(scope, flow)
+        for earlier in reversed(stored):
             call = _call(earlier, read_alone(earlier))
             link = getattr(earlier, "link", None)
             if call is None or link is None:
@@ -296,6 +298,18 @@ def pending() -> QuerySet[Flow]:
 def _with_parts(flows: QuerySet[Flow]) -> QuerySet[Flow]:
     parts = (f"parts__{field.attname}" for field in FlowParts._meta.concrete_fields)
     return flows.select_related("parts").only(*_COLUMNS, *parts)
+
+
+def _is_first_of_session(scope: Scope, flow: Flow) -> bool:
+    """Return whether no other flow has the session id: so it is for the first call of each session.
+
+    Making the query for those of the scope takes as long as writing five small flows.
+    """
+    if not scope.session:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_OTHER_OF_SESSION, [scope.session, flow.pk])
+        return cursor.fetchone() is None
 
 
 def _flows_of_scope(scope: Scope, flow: Flow) -> list[Flow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from flows.lineage.linker import Linker, pending
 from flows.lineage.prompt_parts import parts_of
 from flows.models import Flow, FlowLink, FlowText
 from flows.reading import answer_text
+from flows.reading.delta_runs import FirstDelta, Run
 from flows.reading.event_pieces import Piece
 from flows.reading.turn_digest import digest
 from flows.record import FlowRecord
@@ -138,13 +140,20 @@ def test_a_flow_whose_earlier_one_is_deleted_has_its_texts_later() -> None:
 def test_each_event_of_a_stream_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The row, the link and the search text of a flow share what was read of its response."""
     read: list[bytes] = []
-    read_event = answer_text._ReadEvents.read
+    in_runs: list[str] = []
+    read_event, read_run = answer_text._ReadEvents.read, answer_text.continued
 
     def spy(events: answer_text._ReadEvents, event: SseEvent) -> Iterable[Piece]:
         read.append(event.data)
         return read_event(events, event)
 
+    def spy_on_runs(body: bytes, first: FirstDelta) -> Run | None:
+        run = read_run(body, first)
+        in_runs.extend(run.texts if run else ())
+        return run
+
     monkeypatch.setattr(answer_text._ReadEvents, "read", spy)
+    monkeypatch.setattr(answer_text, "continued", spy_on_runs)
     said = [f"the flow's own words, number {number}" for number in range(20)]
     events = [
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
@@ -160,7 +169,7 @@ def test_each_event_of_a_stream_is_read_once(monkeypatch: pytest.MonkeyPatch) ->
     links = caught_up()
     rows = built([flow("streamed", sides=sides, is_stream=True)], links)
     found = links.additions_of(fresh(rows))
-    assert len(read) == len(events)
+    assert len(read) + len(in_runs) == len(events)
     text = found["streamed"].text
     assert text is not None
     assert "".join(said) in plain_parts(text.parts).decode()
@@ -180,3 +189,22 @@ def test_a_part_has_the_digest_of_its_value(block: dict[str, object]) -> None:
     plain = {name: value for name, value in block.items() if name != "cache_control"}
     assert part.value == [{"role": "user"}, plain]
     assert (part.digest, part.size_bytes) == (digest(part.value), len(dumps(part.value)))
+
+
+def test_only_the_first_call_of_a_session_is_looked_up_briefly(
+    django_assert_num_queries: Any,
+) -> None:
+    sent = [pair[0] for pair in untouched("s", 3).sent]
+    links = caught_up()
+    first = built(sent[:1], links)
+    with django_assert_num_queries(1) as asked:
+        additions = links.additions_of(fresh(first))
+    assert "LIMIT 1" in asked.captured_queries[0]["sql"]
+    write_batch(first, additions)
+
+    # A process that has just started knows nothing of the session's first call.
+    restarted = caught_up()
+    rows = built(sent[1:], restarted)
+    write_batch(rows, restarted.additions_of(fresh(rows)))
+    previous = dict(FlowLink.objects.values_list("pk", "previous"))
+    assert [previous[each.id] for each in sent] == ["", *(each.id for each in sent[:-1])]
