@@ -369,8 +369,8 @@ class Recorder:
         """Tell the proxies which running flows pages look at, whenever that changes."""
         while True:
             if may_be_heard(get_channel_layer()):
-                # A page that has just come shows what ran already.
-                for record in self._writer.hurry():
+                # A page that has just come shows what ran already, with a link to what is stored.
+                for record in self._writer.hurry(at_once=True):
                     self._live.progress(record)
             watched = await self._watched()
             if watched != self._told_watched:

@@ -58,6 +58,7 @@ class Backlog:
         self._taken_bytes = 0
         self._settled: list[Callable[[], None]] = []
         self._batch = 1
+        self._is_hurried = False
         self.closed = False
         self.bodies_dropped = 0
         self.records_dropped = 0
@@ -128,6 +129,7 @@ class Backlog:
         They count against the bounds until `count_taken` reports what is left of them.
         """
         with self._changed:
+            self._is_hurried = False
             taken: list[QueuedRecord] = []
             while self._waiting and len(taken) < limit:
                 _, queued = self._waiting.popitem(last=False)
@@ -149,11 +151,15 @@ class Backlog:
             if self._waiting and not self.closed:
                 self._changed.wait_for(self._has_batch, window_s)
 
-    def hurry(self) -> list[FlowRecord]:
-        """Let no record wait for its time any more; return those that did."""
+    def hurry(self, *, at_once: bool = False) -> list[FlowRecord]:
+        """Let no record wait for its time any more; return those that did.
+
+        `at_once`: nor for a full batch.
+        """
         with self._changed:
             hurried = self._take_early(float("inf"))
             if hurried:
+                self._is_hurried = self._is_hurried or at_once
                 self._changed.notify()
         return [queued.record for queued in hurried]
 
@@ -241,7 +247,7 @@ class Backlog:
 
     def _has_batch(self) -> bool:
         is_full = len(self._waiting) >= self._batch or self._waiting_bytes >= BATCH_BYTES
-        return self.closed or is_full
+        return self.closed or self._is_hurried or is_full
 
     def _settle(self, on_committed: OnCommitted) -> None:
         if on_committed is not None:

@@ -130,9 +130,12 @@ class FlowWriter:
         """Start the thread."""
         self._thread.start()
 
-    def hurry(self) -> list[FlowRecord]:
-        """Write the states of running flows that wait for newer ones; return these states."""
-        return self._backlog.hurry()
+    def hurry(self, *, at_once: bool = False) -> list[FlowRecord]:
+        """Write the states of running flows that wait for newer ones; return these states.
+
+        `at_once`: without the pause in which others may join them.
+        """
+        return self._backlog.hurry(at_once=at_once)
 
     def started(self, record: FlowRecord) -> None:
         """Queue a routed flow."""

@@ -192,6 +192,28 @@ def test_no_state_waits_once_there_is_a_reason_to_hurry(way: str) -> None:
     assert backlog.hurry() == []
 
 
+def test_who_comes_for_what_waits_waits_for_no_full_batch() -> None:
+    backlog = Backlog(max_records=9, max_bytes=10**6)
+    backlog.put(live("a"), wait_s=HOUR_S)
+    waiting = Thread(target=lambda: backlog.wait(idle_s=HOUR_S, window_s=HOUR_S, batch=9))
+    waiting.start()
+    assert [record.id for record in backlog.hurry(at_once=True)] == ["a"]
+    waiting.join(PATIENCE_S)
+    is_waiting = waiting.is_alive()
+    assert [item.record.id for item in backlog.take(9)] == ["a"]
+
+    # The next one is in no hurry.
+    backlog.put(live("b"), wait_s=HOUR_S)
+    assert [record.id for record in backlog.hurry()] == ["b"]
+    waiting = Thread(target=lambda: backlog.wait(idle_s=HOUR_S, window_s=HOUR_S, batch=2))
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    backlog.close()
+    waiting.join(PATIENCE_S)
+    assert not is_waiting
+
+
 def test_states_that_wait_take_little_memory() -> None:
     backlog = Backlog(max_records=9, max_bytes=10**9)
 
