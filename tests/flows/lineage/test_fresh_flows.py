@@ -13,7 +13,7 @@ from flows.lineage.linker import Linker, pending
 from flows.lineage.prompt_parts import parts_of
 from flows.models import Flow, FlowLink, FlowText
 from flows.reading import answer_text
-from flows.reading.delta_runs import FirstDelta, Run
+from flows.reading.delta_runs import FirstDelta, Run, continued
 from flows.reading.event_pieces import Piece
 from flows.reading.turn_digest import digest
 from flows.record import FlowRecord
@@ -141,14 +141,14 @@ def test_each_event_of_a_stream_is_read_once(monkeypatch: pytest.MonkeyPatch) ->
     """The row, the link and the search text of a flow share what was read of its response."""
     read: list[bytes] = []
     in_runs: list[str] = []
-    read_event, read_run = answer_text._ReadEvents.read, answer_text.continued
+    read_event = answer_text._ReadEvents.read
 
     def spy(events: answer_text._ReadEvents, event: SseEvent) -> Iterable[Piece]:
         read.append(event.data)
         return read_event(events, event)
 
     def spy_on_runs(body: bytes, first: FirstDelta) -> Run | None:
-        run = read_run(body, first)
+        run = continued(body, first)
         in_runs.extend(run.texts if run else ())
         return run
 
