@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -49,7 +49,7 @@ def api(staff: Client) -> APIClient:
 
 
 def pages_of(flow: Flow) -> list[str]:
-    """Every page that shows this flow or a part of it."""
+    """Every page that shows what was sent and answered."""
     own = f"/flows/{flow.pk}"
     tabs = [f"{own}/?tab={tab}" for tab in TABS]
     views = ["chat&view=json", "client&view=raw", "changes&hook=0"]
@@ -60,30 +60,23 @@ def pages_of(flow: Flow) -> list[str]:
         for kind, side in zip(KINDS, ("client", "forwarded") * 9, strict=False)
     ]
     rest = ["partial", "har", "image/client/0", "resend/", "json/client?path=/messages/0"]
-    lists = [
-        "/flows/",
-        f"/flows/rows?ids={flow.pk}",
-        "/flows/?q=script",
-        f"/explain/?flow={flow.pk}",
-    ]
     pairs = [f"/flows/diff/{flow.pk}/{flow.pk}/?of={part}" for part in ("client", "answer")]
-    sessions = [f"/flows/session/{SESSION}/"] if flow.session_id == SESSION else []
-    admin = [f"/admin/flows/flow/{flow.pk}/change/", "/admin/flows/flow/"]
     own_pages = [*(f"{own}/?tab={view}" for view in views), *(f"{own}/{name}" for name in rest)]
-    return [*tabs, *own_pages, *bodies, *copies, *lists, *pairs, *sessions, *admin]
+    return [*tabs, *own_pages, *bodies, *copies, f"/explain/?flow={flow.pk}", *pairs]
+
+
+def pages_of_several(flows: Sequence[Flow]) -> list[str]:
+    """Every page that shows a row of each flow, or what is worked out of several flows."""
+    ids = ",".join(flow.pk for flow in flows)
+    lists = ["/flows/", f"/flows/rows?ids={ids}", "/flows/?q=script", "/admin/flows/flow/"]
+    has_session = any(flow.session_id == SESSION for flow in flows)
+    return [*lists, f"/flows/session/{SESSION}/"] if has_session else lists
 
 
 def endpoints_of(flow: Flow) -> list[str]:
     own = f"/api/flows/{flow.pk}"
     worked_out = [f"{own}/{name}/" for name in ("changes", "context", "messages")]
-    return [
-        f"{own}/",
-        f"{own}/body/delivered/",
-        f"{own}/as/curl/",
-        *worked_out,
-        "/api/flows/",
-        "/api/flows/har/",
-    ]
+    return [f"{own}/", f"{own}/body/delivered/", f"{own}/as/curl/", *worked_out]
 
 
 def assert_harmless(response: Any, address: str, body: bytes) -> None:
@@ -96,7 +89,8 @@ def assert_harmless(response: Any, address: str, body: bytes) -> None:
         assert not CONTROLS.search(shown), f"{address}: {CONTROLS.findall(shown)[:5]}"
 
 
-def look_everywhere(staff: Client, api: APIClient, flow: Flow) -> None:
+def look_at_bodies(staff: Client, api: APIClient, flow: Flow) -> None:
+    """Open what shows the flow's bodies."""
     for address in pages_of(flow):
         response = staff.get(address)
         assert_harmless(response, address, whole_body(response))
@@ -105,10 +99,28 @@ def look_everywhere(staff: Client, api: APIClient, flow: Flow) -> None:
         assert_harmless(answer, address, whole_body(answer))
     explained = api.post("/api/explain/", {"flow": flow.pk}, format="json")
     assert_harmless(explained, "explain", explained.content)
+
+
+def look_at_lists(staff: Client, api: APIClient, flows: Sequence[Flow]) -> None:
+    """Open what shows several flows."""
+    for address in pages_of_several(flows):
+        response = staff.get(address)
+        assert_harmless(response, address, whole_body(response))
+    for address in ("/api/flows/", "/api/flows/har/"):
+        answer = api.get(address)
+        assert_harmless(answer, address, whole_body(answer))
     tried = api.post(
         "/api/explain/rule/", {"rule": {"action": "passthrough", "match_model": "x"}}, format="json"
     )
     assert_harmless(tried, "trial", tried.content)
+
+
+def look_everywhere(staff: Client, api: APIClient, flow: Flow) -> None:
+    look_at_bodies(staff, api, flow)
+    look_at_lists(staff, api, [flow])
+    address = f"/admin/flows/flow/{flow.pk}/change/"
+    response = staff.get(address)
+    assert_harmless(response, address, whole_body(response))
 
 
 def with_bodies(
@@ -186,22 +198,36 @@ BODIES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
     ),
     "nothing": lambda: (b"", b""),
 }
+ENCODINGS = ("gzip", "br, zstd", "nonsense", "\u202e", "gzip, gzip, gzip, gzip, gzip")
+
+
+def with_body(kind: str) -> Flow:
+    request, answer = BODIES[kind]()
+    return with_bodies(request=request, answer=answer)
+
+
+def with_encoding(encoding: str) -> Flow:
+    headers = {"content-encoding": encoding, "content-type": "text/event-stream; \x1b[31m"}
+    return with_bodies(request=messages("x"), answer=b"\x1f\x8b\x08junk", headers=headers)
 
 
 @pytest.mark.parametrize("kind", BODIES)
 def test_no_body_breaks_a_page_or_an_endpoint(staff: Client, api: APIClient, kind: str):
-    request, answer = BODIES[kind]()
-    look_everywhere(staff, api, with_bodies(request=request, answer=answer))
+    look_at_bodies(staff, api, with_body(kind))
 
 
-@pytest.mark.parametrize(
-    "encoding", ["gzip", "br, zstd", "nonsense", "\u202e", "gzip, gzip, gzip, gzip, gzip"]
-)
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_no_wrong_encoding_breaks_a_page(staff: Client, api: APIClient, encoding: str):
-    headers = {"content-encoding": encoding, "content-type": "text/event-stream; \x1b[31m"}
-    look_everywhere(
-        staff, api, with_bodies(request=messages("x"), answer=b"\x1f\x8b\x08junk", headers=headers)
-    )
+    look_at_bodies(staff, api, with_encoding(encoding))
+
+
+def test_no_body_and_no_encoding_breaks_a_list(staff: Client, api: APIClient):
+    """Lists show all of them at once."""
+    flows = [*map(with_body, BODIES), *map(with_encoding, ENCODINGS)]
+    look_at_lists(staff, api, flows)
+    address = f"/admin/flows/flow/{flows[0].pk}/change/"
+    response = staff.get(address)
+    assert_harmless(response, address, whole_body(response))
 
 
 def test_every_stored_field_may_be_hostile(staff: Client, api: APIClient):
