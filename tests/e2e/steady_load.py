@@ -22,6 +22,8 @@ CLIENTS = 8
 INTERRUPTED = "The proxy stopped while this flow was running."
 PAUSE_S = CLIENTS / 25
 """Between a client's answer and its next request: about 25 requests a second together."""
+QUIET_PAUSE_S = 4 * PAUSE_S
+"""A further pause, while a test waits for something else than answers."""
 LARGE_BYTES = 300_000
 LARGE_EVERY = 6
 
@@ -54,7 +56,10 @@ class Exchange:
 
 @dataclass
 class Load:
-    """Requests at a steady pace, from `with` to its end."""
+    """Requests from `with` to its end: at a steady pace where a test waits for answers.
+
+    Else there are few: a process that starts on a busy machine has other things to do.
+    """
 
     site: Interceptor
     agent: str = "steady-load"
@@ -67,6 +72,7 @@ class Load:
     def __post_init__(self) -> None:
         self._do_once: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._is_awaited = threading.Event()
         self._threads = [threading.Thread(target=self._client, args=(n,)) for n in range(CLIENTS)]
 
     def __enter__(self) -> Load:
@@ -76,18 +82,27 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self._is_awaited.set()
         for thread in self._threads:
             thread.join(PATIENCE_S)
 
     def go_on(self, answers: int) -> None:
         """Return once so many more answers have come."""
         wanted = len(self.acknowledged) + answers
-        wait_until(lambda: len(self.acknowledged) >= wanted, "clients are answered")
+        with self._steady_pace():
+            wait_until(lambda: len(self.acknowledged) >= wanted, "clients are answered")
 
     def at_next_answer(self, do: Callable[[], None]) -> None:
         """Have the client that is completely answered next do something at once."""
         self._do_once.put(do)
-        wait_until(self._do_once.empty, "a client is answered")
+        with self._steady_pace():
+            wait_until(self._do_once.empty, "a client is answered")
+
+    @contextlib.contextmanager
+    def _steady_pace(self) -> Iterator[None]:
+        self._is_awaited.set()
+        yield
+        self._is_awaited.clear()
 
     def _client(self, number: int) -> None:
         with httpx.Client(base_url=self.site.url, trust_env=False, timeout=PATIENCE_S) as http:
@@ -99,6 +114,7 @@ class Load:
                 except httpx.HTTPError as exc:
                     self.broken.append(repr(exc))
                 self._stop.wait(PAUSE_S)
+                self._is_awaited.wait(QUIET_PAUSE_S)
 
     def _ask(self, http: httpx.Client, asked: int) -> None:
         marker = secrets.token_hex(12)
