@@ -5,11 +5,13 @@ however many rows there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.admin import site
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 from django.utils import timezone
@@ -19,6 +21,7 @@ from flows.console.tabs import TABS
 from flows.export.kinds import KINDS
 from flows.lineage.linker import Linker
 from flows.models import SavedFilter
+from interceptor.models import InterceptorStatus
 from providers.audit.log import Caller, record_audit
 from providers.models import Provider
 from shapes.models import Shape
@@ -78,6 +81,8 @@ def visitor(admin: Client) -> Client:
     seed_all()
     seed_session()
     make_one_of_each(user)
+    # The proxy counts as running, however long this machine takes for the pages.
+    InterceptorStatus.objects.update(heartbeat_at=timezone.now() + timedelta(hours=1))
     # A session that is active now, too.
     make_flow(session_id=SESSION)
     SavedFilter.objects.create(owner=user, name="failures", query="error=true")
@@ -92,9 +97,8 @@ def link_all() -> None:
         pass
 
 
-@pytest.fixture
-def more_rows(visitor: Client) -> None:
-    """Five more of what lists show."""
+def add_more_rows() -> None:
+    """Add five more of what lists show."""
     user = User.objects.get()
     for number in range(MORE):
         provider = make_provider(f"p{number}", auth_type="codex_oauth")
@@ -246,16 +250,14 @@ def route_names(resolver: URLResolver, namespace: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("pages", [console_pages, admin_pages, rest_pages])
-def test_every_page_needs_as_many_queries_as_before(
+def test_every_page_needs_as_many_queries_as_before_also_with_more_rows(
     pages: Callable[[], list[Page]], visitor: Client, query_counts: QueryCounts
 ) -> None:
-    query_counts.check(visitor, pages())
-
-
-@pytest.mark.parametrize("pages", [console_pages, admin_pages, rest_pages])
-def test_more_rows_need_no_more_queries(
-    pages: Callable[[], list[Page]], visitor: Client, more_rows: None
-) -> None:
+    with transaction.atomic():
+        query_counts.check(visitor, pages())
+        # Some pages write a row, such as who revealed a key, which others then read.
+        transaction.set_rollback(True)
+    add_more_rows()
     QueryCounts(update=False).check(visitor, pages())
 
 
