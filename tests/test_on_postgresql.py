@@ -33,6 +33,7 @@ FILES = (
     # They repeat conditions of partial indexes as SQL.
     "shapes/test_versions.py",
 )
+PLUGINS = ("-p", "no:cacheprovider", "-p", "tests.database_tests")
 FEWEST_TESTS_OF_THE_RECORD = 60
 ONLY_THERE = "test_a_server_that_was_restarted_is_reached_again"
 
@@ -43,7 +44,7 @@ def test_they_pass_there_too() -> None:
     paths = [str(ROOT / "tests" / name) for name in FILES]
     with postgres(free_port()) as url:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-n0", "-v", "-p", "no:cacheprovider", *paths],
+            [sys.executable, "-m", "pytest", "-n0", "-v", *PLUGINS, *paths],
             env={**os.environ, "CCPROXY_TEST_DATABASE_URL": url},
             cwd=ROOT,
             capture_output=True,
