@@ -250,7 +250,7 @@ PLACES = [
 
 
 @fuzzing(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(change=st.dictionaries(st.sampled_from(PLACES), ODD, max_size=3))
 def test_a_tampered_capture_is_read_or_refused(api: APIClient, change: dict[bytes, Any]):
@@ -262,7 +262,7 @@ def test_a_tampered_capture_is_read_or_refused(api: APIClient, change: dict[byte
 
 
 @fuzzing(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(place=st.integers(0, 3000), junk=st.binary(min_size=1, max_size=6))
 def test_a_damaged_capture_is_read_or_refused(api: APIClient, place: int, junk: bytes):

@@ -241,7 +241,7 @@ NAMES = [
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(places=st.lists(st.tuples(st.sampled_from(NAMES), JUNK), max_size=5), ours=st.booleans())
 def test_a_file_with_anything_in_any_field_is_read(places: list[tuple[str, Any]], ours: bool):

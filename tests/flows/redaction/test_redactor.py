@@ -85,7 +85,7 @@ def test_a_secret_is_cut_out_in_every_encoding(encoding: str) -> None:
     before=st.binary(max_size=20),
     after=st.binary(max_size=20),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_registered_secret_survives(
     secret: str, encoding: str, before: bytes, after: bytes
 ) -> None:
@@ -102,7 +102,7 @@ def test_no_registered_secret_survives(
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_pieces_of_fourteen_characters_are_found(data: st.DataObject) -> None:
     secret = data.draw(st.text("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", min_size=14, max_size=120))
     start = data.draw(st.integers(0, len(secret) - 14))
@@ -112,7 +112,7 @@ def test_pieces_of_fourteen_characters_are_found(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_pieces_in_hex_are_found_wherever_they_stand(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(KEY) - 27))
     piece = KEY[13:][start : start + 14].encode().hex()

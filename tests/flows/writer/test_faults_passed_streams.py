@@ -132,7 +132,7 @@ def parsed_count(body: bytes) -> int:
 
 
 @given(data=st.data(), wire=WIRE, label=st.sampled_from(LABELS))
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_a_stream_is_read_whatever_surrounds_its_events(
     data: Any, wire: WireFormatName, label: str
 ) -> None:

@@ -265,7 +265,7 @@ BROKEN = b'{"model": "translated-m", "messages": "no list"}'
 
 
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(request=requests())
 @example(request=plain("GET", "/health"))

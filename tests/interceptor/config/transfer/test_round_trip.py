@@ -84,7 +84,7 @@ def read(data: dict[str, Any]) -> tuple[Sections, Document]:
     return parse_sections(document), document
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(PROVIDERS, SOURCES, st.sampled_from(["", "authorization", "x-api-key"]))
 def test_a_provider(values, source, header):
     auth_type, auth_config = source
@@ -99,7 +99,7 @@ def test_a_provider(values, source, header):
     assert credential["auth_header"] == ("" if auth_type == "none" else header)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(RULES)
 def test_a_rule(values):
     sections, document = read(
@@ -112,7 +112,7 @@ def test_a_rule(values):
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(TEXT, JSON, max_size=3),
     st.booleans(),
