@@ -76,7 +76,8 @@ def run(module: ModuleType) -> None:
             spec = module.__spec__
             if spec is not None and spec.loader is not None:
                 spec.loader.exec_module(module)
-            module.__class__ = ModuleType
+            # It has all its names: looking for others takes no way round any more.
+            module.__class__ = ModuleType  # type: ignore[assignment]
         finally:
             _running.discard(module.__name__)
 
