@@ -18,11 +18,14 @@ from unfold.views import ChangeList
 
 from ccproxy_site.console.api_tokens import fill_with_new_token
 from ccproxy_site.notices import notice_admin  # noqa: F401  # registers its page
+from flows.display.units import UNKNOWN
 from providers.audit.log import caller_of, record_audit
 from providers.config_admin import token_page
 
 # The top bar of the console has every page.
 admin.site.enable_nav_sidebar = False
+# As on the console's pages; Django writes "-".
+admin.site.empty_value_display = UNKNOWN
 admin.site.unregister(User)
 admin.site.unregister(Group)
 if admin.site.is_registered(TokenProxy):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -41,6 +42,7 @@ class HookSettingForm(_HookModelForm):
     class Meta:
         model = HookSetting
         fields = ["stage", "name", "enabled", "position", "params"]
+        labels = {"params": "Parameters"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -113,10 +115,14 @@ class HookSettingAdmin(ConfigModelAdmin):
 class ClientTokenAdmin(ConfigModelAdmin):
     """Keys of clients; the clear text is shown once, when it is made."""
 
-    list_display = ["name", "enabled", "providers", "created_at"]
+    list_display = ["name", "enabled", "shown_providers", "created_at"]
     list_editable = ["enabled"]
     fields = ["name", "enabled", "providers"]
     search_fields = ["name"]
+
+    @column("Providers")
+    def shown_providers(self, token: ClientToken) -> str:
+        return ", ".join(token.providers) or "all"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
@@ -194,4 +200,5 @@ class InterceptorStatusAdmin(ModelAdmin):
 
     @column("Last seen", ordering="heartbeat_at")
     def last_seen(self, status: InterceptorStatus) -> str:
-        return f"{timesince(status.heartbeat_at, depth=1)} ago"
+        age_s = (timezone.now() - status.heartbeat_at).total_seconds()
+        return "just now" if age_s < 60 else f"{timesince(status.heartbeat_at, depth=1)} ago"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -11,11 +12,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-# Registered by being imported: Django looks for `admin` modules at the top of an app only.
 from providers.audit import admin as audit_admin  # noqa: F401
 from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.credentials import actions, board, reveal
+
+# Registered by being imported: Django looks for `admin` modules at the top of an app only.
+from providers.credentials.credential_states import unset_variable
 from providers.forms import ProviderForm, RuleForm
 from providers.listing.rule_listing import conditions_of, rule_hits, transform_proposal
 from providers.models import ModelFact, Provider, TransformRule
@@ -143,6 +146,8 @@ class ProviderAdmin(ConfigModelAdmin):
             return "none", "none"
         if provider.auth_type == "key":
             return ("set", "key stored") if provider.secret else ("missing", "key not set")
+        if name := unset_variable(provider, os.environ):
+            return "missing", f"{name} not set"
         return "set", provider.auth_type
 
     @column("Stored secret")

@@ -127,6 +127,20 @@ class FallbacksField(LinesField):
             raise ValidationError(capitalised(problem))
 
 
+RULE_LABELS = {
+    "match_host": "Host",
+    "match_path": "Path",
+    "match_model": "Model",
+    "dest_provider": "To provider",
+    "dest_model": "To model",
+    "dest_host": "To host",
+    "dest_path": "To path",
+    "dest_vertex_project": "Vertex project",
+    "dest_vertex_location": "Vertex location",
+}
+"""Labels of a rule's fields, which stand under "When all of these match" and "Then"."""
+
+
 class RuleForm(_RuleModelForm):
     """Form of a transform rule."""
 
@@ -146,6 +160,7 @@ class RuleForm(_RuleModelForm):
     class Meta:
         model = TransformRule
         fields = "__all__"  # the admin's fieldsets choose
+        labels = RULE_LABELS
 
     def clean_retry(self) -> Any:
         return self.cleaned_data["retry"] or {}

@@ -4,6 +4,7 @@ every page of the admin.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from interceptor.instances.health import (
 )
 from interceptor.instances.running_cooldowns import running_cooldowns
 from interceptor.models import InterceptorStatus
+from providers.credentials.credential_states import unset_variable
 from providers.models import Provider
 
 
@@ -43,6 +45,7 @@ class ProviderState:
     provider: Provider
     source: str
     missing_key: bool
+    unset_variable: str
     last_flow_at: datetime | None
     unauthorised: int
     last_401_at: datetime | None
@@ -114,7 +117,15 @@ def provider_states(now: datetime) -> list[ProviderState]:
         missing = provider.auth_type == "key" and not provider.secret
         source = _SOURCES.get(provider.auth_type, provider.get_auth_type_display())
         states.append(
-            ProviderState(provider, source, missing, provider.last_flow_at, count, last_401_at)
+            ProviderState(
+                provider,
+                source,
+                missing,
+                unset_variable(provider, os.environ),
+                provider.last_flow_at,
+                count,
+                last_401_at,
+            )
         )
     return states
 

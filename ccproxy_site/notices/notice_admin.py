@@ -15,7 +15,9 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from ccproxy_site.models import SentNotice
+from ccproxy_site.notices.notice_limiter import KIND_WORDS
 from ccproxy_site.notices.sample import NO_CHANNEL, send_sample
+from providers.base.nearest import capitalised
 from providers.web.column import column
 from providers.web.read_only_admin import ReadOnlyAdmin
 
@@ -42,9 +44,10 @@ class SentNoticeAdmin(ReadOnlyAdmin):
     """Notices, read only."""
 
     list_before_template = "admin/notices_above.html"
-    list_display = ["made_at", "kind", "shown", "count", "shown_deliveries"]
+    list_display = ["made_at", "shown_kind", "shown", "count", "shown_deliveries"]
     list_display_links = ["made_at"]
     list_filter = ["kind"]
+    ordering = ["-made_at", "-id"]
     search_fields = ["text"]
     fields = ["made_at", "kind", "text", "count", "facts", "deliveries"]
 
@@ -59,20 +62,31 @@ class SentNoticeAdmin(ReadOnlyAdmin):
         context = {
             **(extra_context or {}),
             "title": "Notices",
-            "notice_kinds": settings.CCPROXY.notices.kinds,
+            "notice_kinds": [_kind_word(kind) for kind in settings.CCPROXY.notices.kinds],
             "may_test": request.user.has_perm(TEST_RIGHT),
         }
         return super().changelist_view(request, context)
 
+    @column("Kind", ordering="kind")
+    def shown_kind(self, row: SentNotice) -> str:
+        return _kind_word(row.kind)
+
     @column("Notice")
     def shown(self, row: SentNotice) -> SafeString | str:
         flow = row.facts.get("flow")
+        # Other sentences begin with a name or a method.
+        text = capitalised(row.text) if row.text.startswith("the ") else row.text
         if not isinstance(flow, str):
-            return row.text
+            return text
         address = reverse("flows:detail", args=[flow])
-        return format_html('<a class="cc-link" href="{}">{}</a>', address, row.text)
+        return format_html('<a class="cc-link" href="{}">{}</a>', address, text)
 
     @column("Deliveries")
     def shown_deliveries(self, row: SentNotice) -> str:
         found = [f"{name}: {text}" for name, text in row.deliveries.items()]
         return ", ".join(found) or "shown here alone"
+
+
+def _kind_word(kind: str) -> str:
+    """Return a kind for people: "cache_break" → "cache break"; another one as it is."""
+    return KIND_WORDS.get(kind, (kind, ""))[0]

@@ -9,7 +9,7 @@ from typing import Final
 
 from ccproxy_site.notices.notice import Notice
 
-_WORDS: Final = {
+KIND_WORDS: Final = {
     "failure": ("failure", "failures"),
     "cache_break": ("cache break", "cache breaks"),
     "spend": ("limit of costs passed", "limits of costs passed"),
@@ -17,6 +17,7 @@ _WORDS: Final = {
     "cooldown": ("cooldown", "cooldowns"),
     "recording": ("interruption of the record", "interruptions of the record"),
 }
+"""Kind of a notice → one event of it, and several."""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class NoticeLimiter:
     def _summary(self, last: Notice, count: int) -> Notice:
         if count == 1:
             return last
-        one, many = _WORDS.get(last.kind, ("event", "events"))
+        one, many = KIND_WORDS.get(last.kind, ("event", "events"))
         text = f"{count} more {many if count > 1 else one} in {self._span()}; the last: {last.text}"
         return replace(last, text=text, count=count, key="")
 

@@ -19,6 +19,7 @@ from flows.queries.rights import RIGHTS
 from flows.queries.selectors import rows
 from interceptor.explain.rule_trial import MAX_FLOWS, Moved, try_rule
 from providers.base.errors import CcproxyError
+from providers.forms import RULE_LABELS
 from providers.models import TransformRule
 
 DEFAULT_FLOWS: Final = 200
@@ -43,6 +44,7 @@ class TrialForm(_RuleModelForm):
             "dest_provider",
             "dest_model", "dest_host", "dest_path", "dest_vertex_project", "dest_vertex_location",
         ]  # fmt: skip
+        labels = RULE_LABELS
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,11 @@ class BoardRow:
     @property
     def needs_key(self) -> bool:
         return self.provider.auth_type == "key" and not self.provider.secret
+
+    @property
+    def unset_variable(self) -> str:
+        """The variable that this process lacks; it has those of the interceptor that began it."""
+        return unset_variable(self.provider, os.environ)
 
     @property
     def can_renew(self) -> bool:
@@ -182,7 +188,7 @@ def missing_credentials(environ: Mapping[str, str]) -> list[str]:
             continue
         if row.is_bad and row.can_renew:
             logins.append(provider.name)
-        elif row.is_bad or _lacks_variable(provider, environ):
+        elif row.is_bad or unset_variable(provider, environ):
             keys.append(provider.name)
     found = []
     for names, command in ((keys, "setkey"), (logins, "loginprovider")):
@@ -192,8 +198,8 @@ def missing_credentials(environ: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _lacks_variable(provider: Provider, environ: Mapping[str, str]) -> bool:
-    """Return True for the command `printenv NAME` where this process has no such variable."""
+def unset_variable(provider: Provider, environ: Mapping[str, str]) -> str:
+    """Return NAME of the command `printenv NAME` where `environ` has no such variable, else ""."""
     words = str(provider.auth_config.get("command", "")).split()
     is_printed = provider.auth_type == "command" and words[:1] == ["printenv"] and len(words) == 2
-    return is_printed and not environ.get(words[1])
+    return words[1] if is_printed and not environ.get(words[1]) else ""

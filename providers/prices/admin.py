@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
 from unfold.admin import ModelAdmin
 
 from providers.models import PriceOverride
+from providers.web.column import column
 
 
 @admin.register(PriceOverride)
@@ -17,14 +19,30 @@ class PriceOverrideAdmin(ModelAdmin):
     compressed_fields = True
     list_display = [
         "__str__",
-        "input_usd",
-        "output_usd",
-        "cache_read_usd",
-        "cache_write_usd",
+        "input_price",
+        "output_price",
+        "cache_read_price",
+        "cache_write_price",
         "enabled",
     ]
     list_editable = ["enabled"]
     search_fields = ["model", "provider", "comment"]
+
+    @column("Input, $ per million tokens", ordering="input_usd")
+    def input_price(self, row: PriceOverride) -> str:
+        return _price(row.input_usd)
+
+    @column("Output, $ per million tokens", ordering="output_usd")
+    def output_price(self, row: PriceOverride) -> str:
+        return _price(row.output_usd)
+
+    @column("Cache read", ordering="cache_read_usd")
+    def cache_read_price(self, row: PriceOverride) -> str:
+        return _price(row.cache_read_usd)
+
+    @column("Cache write", ordering="cache_write_usd")
+    def cache_write_price(self, row: PriceOverride) -> str:
+        return _price(row.cache_write_usd)
 
     def get_fieldsets(
         self, request: Any, obj: PriceOverride | None = None
@@ -45,3 +63,8 @@ class PriceOverrideAdmin(ModelAdmin):
             ),
             (None, {"fields": ["comment"]}),
         ]
+
+
+def _price(usd: Decimal | None) -> str:
+    """Write a price without zeros that say nothing: 3.750000 → "3.75", 3.000000 → "3"."""
+    return "–" if usd is None else f"{usd.normalize():f}"
