@@ -96,10 +96,9 @@ class FlowAdmin(ModelAdmin):
     def status(self, flow: Flow) -> tuple[str, str]:
         if flow.state == Flow.State.LIVE:
             return "live", "live"
-        shown = str(flow.status_code or "error")
         if has_failed(flow):
-            return "failed", shown
-        return "ok", shown
+            return "failed", units.status_words(flow.status_code, failed=True)
+        return "ok", units.status_words(flow.status_code, failed=False)
 
     @column("Took")
     def took(self, flow: Flow) -> str:

@@ -107,7 +107,7 @@ def _turn_sentence(row: TurnRow) -> str:
     kept = percent(turn.broken.kept_share)
     text = (
         f"The cache broke at {turn.broken.path}, {turn.broken.kind} by the client since turn"
-        f" {turn.previous.number}; {kept} of that prompt come before it."
+        f" {turn.previous.number}; {kept} of that prompt comes before it."
     )
     return f"{text} {count(row.lost_tokens)} tokens were lost." if row.lost_tokens else text
 
@@ -153,7 +153,7 @@ def _sentence(link: FlowLink) -> str:
             f" ({models})."
         )
     share = link.kept_bytes / link.total_bytes if link.total_bytes else 0.0
-    kept = f"{percent(share)} of the previous prompt come before it."
+    kept = f"{percent(share)} of the previous prompt comes before it."
     if link.relation == FlowLink.Relation.COMPACTED:
         return f"{author.capitalize()} compacted the conversation, at {link.path}; {kept}"
     return f"The cache broke at {link.path}, {link.kind} by {author}; {kept}"

@@ -22,7 +22,7 @@ from providers.base.errors import CcproxyError
 
 _EXTENSIONS = {"curl": "sh", "markdown": "md"}
 _LANGUAGES = {"curl": "bash", "markdown": ""}
-SIDES = {"client": "as the client sent it", "forwarded": "as it was forwarded"}
+SIDES = {"client": "as the client sent it", "forwarded": "as forwarded"}
 
 
 @console_page(VIEW_FLOWS)

@@ -100,8 +100,9 @@ def _misspelt_filter(given: QueryDict) -> str:
 
 
 def filter_errors(filters: FlowFilter) -> list[str]:
-    """Return a line for each filter with an impossible value, with its name."""
-    return [f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()]
+    """Return a line for each filter with an impossible value, with its label."""
+    form = filters.form
+    return [f"{form[name].label}: {' '.join(lines)}" for name, lines in form.errors.items()]
 
 
 def parameters_of(reference: str) -> QueryDict:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.db.models import Count, F, Max, Min, Q, Window
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 
 from flows.display.session_names import Opening, client_name, title_of
 from flows.models import FAILED, Flow
@@ -43,8 +44,9 @@ class SessionRow:
 
     @property
     def duration_ms(self) -> float:
-        """Milliseconds from the first request to the last one's end."""
-        return (self.ended - self.began).total_seconds() * 1000
+        """Milliseconds from the first request to the last one's end, or to now if one runs."""
+        ended = timezone.now() if self.live else self.ended
+        return (ended - self.began).total_seconds() * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
 from flows.display.session_names import Opening, client_name, title_of
 from flows.models import Flow
 from flows.queries.sessions import Session
@@ -30,7 +32,8 @@ def overview(session: Session) -> Overview:
         openings.append(Opening(row.thread.key, row.flow.asked, row.flow.input_tokens))
     ends = [flow.finished_at for flow in flows if flow.finished_at is not None]
     ended = max([session.totals["ended"], *ends])
-    lasted = ended - session.totals["began"]
+    is_live = any(flow.state == Flow.State.LIVE for flow in flows)
+    lasted = (timezone.now() if is_live else ended) - session.totals["began"]
     main = [row.flow for row in session.rows if row.thread.main]
     return Overview(
         title=title_of(openings),
@@ -38,5 +41,5 @@ def overview(session: Session) -> Overview:
         run=main[0].run_label,
         ended=ended,
         duration_ms=lasted.total_seconds() * 1000,
-        live=any(flow.state == Flow.State.LIVE for flow in flows),
+        live=is_live,
     )

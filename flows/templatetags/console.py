@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -13,14 +14,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from flows.display import units
-from flows.display.safe_text import printable
+from flows.display.safe_text import printable, visible
 from flows.failure import has_failed
 from flows.models import Flow
 from flows.templatetags.flows import tab_query
+from providers.base.names import PROVIDER_ONLY_FORMATS, WIRE_FORMATS
 
 register = template.Library()
 
 _TITLE_CHARS: Final = 200
+_SEPARATOR: Final = re.compile(r"([_.:/])(?=\w)")
+_CHANGE_KINDS: Final = {"meta": "note", "url": "address"}
 _NO_STATUS: Final = SafeString('<span class="muted">–</span>')
 _WEBSOCKET: Final = SafeString('<span class="kind" title="WebSocket">ws</span>')
 _STREAMED: Final = SafeString('<i class="dot" title="Streamed"></i>')
@@ -56,6 +60,48 @@ def model_names(flow: Flow) -> str:
     if flow.sent_model and flow.sent_model != flow.requested_model:
         return f"{flow.requested_model or units.UNKNOWN} → {flow.sent_model}"
     return flow.requested_model
+
+
+@register.filter
+def breakable(name: object) -> SafeString:
+    """Return a name that a narrow column breaks behind its separators: "content_·block_·delta"."""
+    return SafeString(_SEPARATOR.sub(r"\1<wbr>", visible(str(name))))
+
+
+@register.filter
+def change_name(name: str) -> str:
+    """Return what a hook changed, for people: "header:x-a" → "header x-a", "meta:a" → "note a"."""
+    kind, _, part = name.partition(":")
+    return f"{_CHANGE_KINDS.get(kind, kind)} {part}".rstrip()
+
+
+@register.filter
+def format_name(name: str) -> str:
+    """Return a wire format's name for people; an unknown one as it is."""
+    return (WIRE_FORMATS | PROVIDER_ONLY_FORMATS).get(name, name)  # type: ignore[call-overload, no-any-return]
+
+
+@register.filter
+def marked_against(text: str, other: str) -> SafeString:
+    """Return a text with a mark around what another one has otherwise.
+
+    Example: "at 11:58 UTC" against "at 12:03 UTC" → "at 1<mark>1:58</mark> UTC".
+    """
+    start = _common_chars(text, other)
+    rest, other_rest = text[start:], other[start:]
+    same_end = _common_chars(rest[::-1], other_rest[::-1])
+    end = len(text) - same_end
+    if start == end:
+        return visible(text)
+    return format_html(
+        "{}<mark>{}</mark>{}", visible(text[:start]), visible(text[start:end]), visible(text[end:])
+    )
+
+
+def _common_chars(text: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    pairs = enumerate(zip(text, other, strict=False))
+    return next((at for at, (one, two) in pairs if one != two), min(len(text), len(other)))
 
 
 @register.filter

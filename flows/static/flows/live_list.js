@@ -78,10 +78,17 @@ function tick() {
     clock.began_ms ??= performance.now() - Number(clock.dataset.since);
     const seconds = Math.floor((performance.now() - clock.began_ms) / 1000);
     if (seconds < 1) continue;
-    const minutes = Math.floor(seconds / 60);
-    const rest = String(seconds % 60).padStart(2, "0");
-    clock.textContent = minutes ? `${minutes} m ${rest} s …` : `${seconds} s …`;
+    clock.textContent = `${spelled(seconds)} …`;
   }
+}
+
+/* As the server writes durations: "41 s", "2 m 05 s", "3 h 07 m". */
+function spelled(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  const two = (number) => String(number).padStart(2, "0");
+  if (!minutes) return `${seconds} s`;
+  if (minutes < 60) return `${minutes} m ${two(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} m`;
 }
 
 function refresh() {

@@ -30,6 +30,14 @@ function rememberRow() {
   row.scrollIntoView({ block: "nearest" });
 }
 
+/* A narrow window scrolls the tabs: the one that is shown has to be seen. */
+function showTab() {
+  for (const tab of all(".tabs [aria-current]")) {
+    const bar = tab.closest(".tabs");
+    bar.scrollLeft = tab.offsetLeft - bar.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+  }
+}
+
 /* Older and newer open on the tab that is shown here. */
 function keepTab() {
   const here = new URLSearchParams(location.search);
@@ -117,6 +125,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 });
 
 onEveryPage(() => {
+  showTab();
   localTimes();
   nameZone();
   localFields();
