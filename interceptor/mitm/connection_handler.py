@@ -26,22 +26,19 @@ from typing import Any
 
 from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.flow import Flow
-from mitmproxy.proxy import commands, events, mode_servers
-from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.utils import asyncio_utils
 
 from interceptor.mitm.addon_dispatch import CachedAddonManager, args_of
+from interceptor.mitm.ending.half_closed import WatchedConnectionHandler
 from interceptor.mitm.events.direct_reads import LargeReads, delivered_at_once
 
 MERGED_BYTES = 128 * 1024
 """Larger pieces are written one by one: copying them would cost more than a system call."""
 
-HALF_CLOSED_CHECK_S = 1.0
-"""Between two looks at a client that has stopped sending."""
 
-
-class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
+class FastConnectionHandler(WatchedConnectionHandler):
     """One client connection and the server connections that are opened for it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,7 +49,6 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
         self._waiting: deque[tuple[events.Event, Context]] = deque()
         self._is_handling = False
         self._unsent: dict[Connection, list[bytes]] = {}
-        self._watch: asyncio.Task[None] | None = None
         self._hooks: set[asyncio.Task[None]] = set()
 
     async def server_event(self, event: events.Event) -> None:
@@ -96,8 +92,7 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
         try:
             for command in self.layer.handle_event(event):
                 self._carry_out(command)
-            if isinstance(event, events.ConnectionClosed) and event.connection is self.client:
-                self._watch_half_closed()
+            self.watch_after(event)
         except Exception:
             # mitmproxy's own words: people search for them.
             self.log("mitmproxy has crashed!", logging.ERROR, exc_info=True)
@@ -230,22 +225,7 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
             self._hooks.add(task)
             task.add_done_callback(self._hooks.discard)
 
-    def _watch_half_closed(self) -> None:
-        """Ask again and again while the client's layer lets a half-closed connection live.
-
-        Nothing arrives when such a client goes away for good.
-        """
-        is_reverse = isinstance(self.client.proxy_mode, ReverseMode)
-        is_half_closed = self.client.state is ConnectionState.CAN_WRITE
-        if self._watch is None and is_reverse and is_half_closed:
-            self._watch = self._task(self._repeat_close(), "half-closed client", keep_ref=True)
-
-    async def _repeat_close(self) -> None:
-        while self.client in self.transports and self.client.state is ConnectionState.CAN_WRITE:
-            await asyncio.sleep(HALF_CLOSED_CHECK_S)
-            await self.server_event(events.ConnectionClosed(self.client))
-
-    def _task(self, work: Any, name: str, *, keep_ref: bool = False) -> asyncio.Task[None]:
+    def _task(self, work: Any, name: str) -> asyncio.Task[None]:
         return asyncio_utils.create_task(
-            work, name=name, keep_ref=keep_ref, client=self.client.peername
+            work, name=name, keep_ref=False, client=self.client.peername
         )

@@ -15,6 +15,7 @@ from typing import Final
 from interceptor.mitm import chunked_body, error_page, listener, quick_messages
 from interceptor.mitm.addon_dispatch import CachedAddonManager
 from interceptor.mitm.connection_handler import FastConnectionHandler
+from interceptor.mitm.ending.half_closed import WatchedConnectionHandler
 from interceptor.mitm.ending.websocket_end import RecordedWebsocket
 from interceptor.mitm.events import layer_dispatch
 from interceptor.mitm.http1_fast_path import FastClient, FastServer
@@ -66,6 +67,11 @@ PATCHES: Final = (
         "addon dispatch",
         "speed",
         {"mitmproxy.addonmanager.AddonManager": CachedAddonManager},
+    ),
+    _patch(
+        "half-closed clients",
+        "safety",
+        {"mitmproxy.proxy.mode_servers.ProxyConnectionHandler": WatchedConnectionHandler},
     ),
     _patch(
         "connection handler",

@@ -30,6 +30,8 @@ async def stop_all(server: Proxyserver, message: str) -> int:
         if streams and await stop_streams(handler, message):
             count += streams
             stopped.append(handler)
+    # mitmproxy's own connection handler runs hooks as tasks: what a stream ends with leaves later.
+    await _wait_until(lambda: not any(map(_is_busy, stopped)), GRACE_S)
     for handler in stopped:
         _stop_writing(handler)
     await _wait_until(lambda: not any(handler.transports for handler in stopped), GRACE_S)

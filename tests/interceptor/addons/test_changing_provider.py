@@ -49,7 +49,7 @@ def test_reasoning_outlives_the_process_that_translated_it(monkeypatch: Any) -> 
     with Upstream() as upstream:
         upstream.scripts = {PATHS[A]: scripted(anthropic)}
         store = ReplayStore()
-        for module in ("interceptor.proxy", "providers.wire.rules.answers"):
+        for module in ("interceptor.proxy_settings", "providers.wire.rules.answers"):
             monkeypatch.setattr(f"{module}.STORE", store)
         monkeypatch.setattr("providers.wire.rules.portable.STORE", store)
         config = snapshot(provider("an", upstream.port))

@@ -199,7 +199,7 @@ def test_without_the_speed_patches_their_names_are_mitmproxys_own() -> None:
     kept = {path for patch in PATCHES if patch.why != "speed" for path in patch.replaces}
     after = replaced()
     untouched = [path for path in before if path not in kept and path != "filters"]
-    assert len(untouched) == 13
+    assert len(untouched) == 12
     assert all(after[path] is before[path] or after[path] == before[path] for path in untouched)
     assert all(after[path] is not before[path] for path in kept if path in before)
 
@@ -292,8 +292,8 @@ def test_requests_and_streams_pass_either_way(left_out: frozenset[Why]) -> None:
             running_proxy(snapshot(provider("up", upstream.port)), stock=left_out) as proxy,
             httpx.Client(base_url=proxy.url, headers=headers, timeout=PATIENCE_S) as client,
         ):
-            handler = vars(mode_servers)["ProxyConnectionHandler"]
-            assert (handler.__module__ == "mitmproxy.proxy.mode_servers") == bool(left_out)
+            addons = vars(addonmanager)["AddonManager"]
+            assert (addons.__module__ == "mitmproxy.addonmanager") == bool(left_out)
             for _ in range(2):
                 answer = client.post("/v1/messages", json={"model": "m"})
                 assert answer.status_code == 200, answer.text
