@@ -56,24 +56,27 @@ def config_for(upstream: Upstream, folder: Path) -> str:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream() -> Iterator[Upstream]:
     """A scripted upstream that refuses any credential but the real one."""
     with Upstream(key=REAL_KEY) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def interceptor(
     upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Interceptor]:
-    """The interceptor in front of `upstream`."""
+    """The interceptor in front of `upstream`.
+
+    It ends with the last test of this folder: an idle one keeps looking, to the end of a run.
+    """
     folder = tmp_path_factory.mktemp("interceptor")
     with running(Interceptor(folder, config_for(upstream, folder))) as process:
         yield process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the vendors' programs."""
     return installed(tmp_path_factory.mktemp("npm"))

@@ -11,7 +11,7 @@ import pytest
 from tests.jail.world import World, jail_world
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world() -> Iterator[World]:
     with jail_world() as made:
         yield made
