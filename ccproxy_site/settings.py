@@ -109,6 +109,9 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/flows/"
 
+# Every process sets up its own log. Django's would load its page of errors, a tenth of a start.
+LOGGING_CONFIG = None
+
 LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = ["ccproxy_site.formats"]
 TIME_ZONE = "UTC"

@@ -23,6 +23,7 @@ from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
 from interceptor.mitm.http_stream import LimitedStream
 from interceptor.mitm.replacement import Replacement
 from interceptor.mitm.replay_stream import ReplayStream
+from interceptor.operate.authority import load_checked_key
 from interceptor.operate.stock import STOCK_VARIABLE, Why
 from interceptor.wireguard.layers import CapturedConnection, client_hello_of, ignores_connection
 from interceptor.wireguard.server import hide_keys, show_keys
@@ -141,6 +142,7 @@ PATCHES: Final = (
         "safety",
         {"mitmproxy.proxy.layers.websocket.WebsocketLayer": RecordedWebsocket},
     ),
+    _patch("CA key", "speed", {"mitmproxy.certs.load_pem_private_key": load_checked_key}),
     _patch("upload fast path", "speed", {f"{_HTTP}.Http1Server": FastServer}),
     _patch("stream fast path", "speed", {f"{_HTTP}.Http1Client": FastClient}),
     _patch(

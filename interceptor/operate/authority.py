@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mitmproxy.certs import CertStore
@@ -67,6 +68,24 @@ def check_authority(folder: Path) -> None:
             f"the CA {path} {problem}: restore it from a backup, or remove {folder}/mitmproxy-* to"
             " have a new one made, which clients must trust anew"
         )
+
+
+def load_checked_key(content: bytes, password: bytes | None) -> PrivateKeyTypes:
+    """Load a private key without testing its primes: `check_authority` has it sign instead.
+
+    Stands in the place of mitmproxy's function, and like that ignores a password that the key does
+    not need.
+
+    Raises:
+        TypeError: the key needs a password.
+        ValueError: the content is no key, or the password is wrong.
+    """
+    try:
+        return load_pem_private_key(content, password, unsafe_skip_rsa_key_validation=True)
+    except TypeError:
+        if password is None:
+            raise
+        return load_checked_key(content, None)
 
 
 def _problem(content: bytes) -> str:

@@ -10,11 +10,14 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from ccproxy_site.mains import nursery_main
 from ccproxy_site.mains.nursery_main import COMMON
 from ccproxy_site.supervise.nursery import LOST_CODE
+from providers.wire.facts.table import built_in
 from tests.ccproxy_site.supervise.test_family import Supervised, is_gone
 from tests.e2e.process import wait_until
 from tests.environment import ROOT
@@ -151,7 +154,21 @@ def test_it_has_one_thread_and_loads_nothing_that_a_proxy_does_not_need() -> Non
     threads, common = loaded(*COMMON)
     assert threads == 1
     assert "pydantic" in common and "django" not in common
-    _, of_a_proxy = loaded(*PROXY_MODULES)
+    # The first line of a log loads the redactor.
+    _, of_a_proxy = loaded(*PROXY_MODULES, "flows.redaction.redactor")
     # Hooks are loaded with the configuration, which names them.
     unneeded = {name for name in common - of_a_proxy if not name.startswith("interceptor.hooks")}
     assert unneeded == set()
+
+
+def test_it_makes_the_table_of_models_before_it_forks() -> None:
+    built_in.cache_clear()
+    with patch.object(nursery_main, "begin"), patch.object(nursery_main, "serve") as serve:
+        serve.side_effect = lambda _: serve.made(built_in.cache_info().currsize)
+        serve.made.return_value = None
+        held = signal.getsignal(signal.SIGTERM)
+        try:
+            nursery_main.main(["--control", "0"], common=())
+        finally:
+            signal.signal(signal.SIGTERM, held)
+    serve.made.assert_called_once_with(1)

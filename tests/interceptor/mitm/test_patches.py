@@ -199,7 +199,7 @@ def test_without_the_speed_patches_their_names_are_mitmproxys_own() -> None:
     kept = {path for patch in PATCHES if patch.why != "speed" for path in patch.replaces}
     after = replaced()
     untouched = [path for path in before if path not in kept and path != "filters"]
-    assert len(untouched) == 12
+    assert len(untouched) == 13
     assert all(after[path] is before[path] or after[path] == before[path] for path in untouched)
     assert all(after[path] is not before[path] for path in kept if path in before)
 

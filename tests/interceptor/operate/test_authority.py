@@ -10,13 +10,21 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from mitmproxy import certs
 
-from interceptor.operate.authority import CA_FILE, check_authority, make_authority
+from interceptor.operate.authority import (
+    CA_FILE,
+    check_authority,
+    load_checked_key,
+    make_authority,
+)
 from providers.base.errors import ConfigError
+
+UNPATCHED_LOAD = certs.load_pem_private_key
 
 
 def authority(*, days: int = 10, other_key: bool = False) -> bytes:
@@ -99,3 +107,43 @@ def test_workers_that_start_together_make_one(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(made, range(8)))) == 1
+
+
+def test_mitmproxy_gets_the_key_as_from_its_own_function() -> None:
+    key = serialization.load_pem_private_key(WHOLE, None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"word"),
+    )
+    for content, password in ((WHOLE, None), (WHOLE, b"unneeded"), (locked, b"word")):
+        assert load_checked_key(content, password).public_key() == key.public_key()
+    for content, password in ((locked, None), (locked, b"wrong"), (b"", None)):
+        failures = []
+        for load in (load_checked_key, UNPATCHED_LOAD):
+            with pytest.raises((TypeError, ValueError)) as caught:
+                load(content, password)
+            failures.append(caught.type)
+        assert failures[0] is failures[1]
+
+
+def test_the_numbers_of_a_key_are_not_tested_again() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    numbers = key.private_numbers()
+    odd = rsa.RSAPrivateNumbers(
+        numbers.p,
+        numbers.q,
+        numbers.d,
+        numbers.dmp1,
+        numbers.dmq1 + 2,
+        numbers.iqmp,
+        numbers.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    content = odd.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with pytest.raises(ValueError, match="key"):
+        UNPATCHED_LOAD(content, None)
+    assert load_checked_key(content, None).public_key() == key.public_key()
