@@ -73,7 +73,7 @@ def check_authority(folder: Path) -> None:
 def load_checked_key(content: bytes, password: bytes | None) -> PrivateKeyTypes:
     """Load a private key without testing its primes: `check_authority` has it sign instead.
 
-    Stands in the place of mitmproxy's function, and like that ignores a password that the key does
+    Replaces mitmproxy's function, and like that ignores a password that the key does
     not need.
 
     Raises:
