@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flows.bytes.json_ids import IdFields
 from flows.lineage.prompt_parts import Part, parts_of
 from flows.reading.answer_text import pieces_of_json, pieces_of_stream
 from flows.reading.event_pieces import Piece
@@ -23,7 +24,7 @@ DIGEST_BYTES: Final = 8
 _MAX_RUNS: Final = 8
 _MAX_IDS: Final = 8
 _RESPONSE_BYTES: Final = 512 * 1024
-_ID: Final = re.compile(rb'"(?:call_|tool_use_)?id" ?: ?"([A-Za-z0-9_-]{8,80})"')
+_IDS: Final = IdFields("id", "call_id", "tool_use_id", value=rb"[A-Za-z0-9_-]{8,80}")
 _FIRST_TEXT_CHARS: Final = 4000
 _PLAIN_RUN: Final = re.compile(r"[A-Za-z0-9 ,.:;_-]{24,48}")
 """Text that every JSON encoder writes in the same way."""
@@ -132,7 +133,7 @@ def note_response(call: PromptCall, body: bytes) -> None:
     Example: the text "Done: all 12 tests of the parser pass now." and the call "toolu_01" → both.
     """
     start = body[:_RESPONSE_BYTES]
-    ids = dict.fromkeys(found.decode() for found in _ID.findall(start))
+    ids = dict.fromkeys(found.decode() for found in _IDS.find(start))
     call.response_id = next(iter(ids), "")
     # The newest: those of the message itself come first, and few clients repeat them.
     call.response_ids = tuple(ids)[-_MAX_IDS:]

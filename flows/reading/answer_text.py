@@ -96,7 +96,7 @@ class AnswerReader:
         return self._events.is_in_block
 
     def pieces_of(self, texts: Iterable[str]) -> list[Piece]:
-        """Return what such deltas add, by their texts."""
+        """Return what such deltas add together, by their texts."""
         return self._events.pieces_of(texts)
 
     def finish(self) -> list[Piece]:
@@ -177,8 +177,8 @@ class _ReadEvents:
         return bool(self._open)
 
     def pieces_of(self, texts: Iterable[str]) -> list[Piece]:
-        """Return what deltas of the open block add."""
-        return [Piece(self._kind, text) for text in texts]
+        """Return what deltas of the open block add together."""
+        return [Piece(self._kind, "".join(texts))]
 
     def read(self, event: SseEvent) -> Iterable[Piece]:
         """Return what an event adds.

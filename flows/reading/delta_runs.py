@@ -28,6 +28,8 @@ _DATA: Final = re.compile(
     rb'"(?:text|thinking|partial_json)": ?(?=")'
 )
 _END: Final = b"\n\n"
+_TAIL: Final = b"}}"
+_USUAL_END: Final = b'"}}'
 
 
 class FirstDelta(NamedTuple):
@@ -74,15 +76,24 @@ def continued(body: bytes, first: FirstDelta) -> Run | None:
         stop = body.find(_END, end)
         if stop < 0 or stop - end > MAX_LINE_BYTES:
             break
-        text_and_tail = body[end + head_bytes : stop]
-        # Vendors put spaces between the last brackets.
-        text = text_and_tail.rstrip(b"} ")
-        tail = text_and_tail[len(text) :]
-        if tail != b"}}" and (tail.count(b"}") != 2 or not tail.endswith(b"}")):
-            break
+        text_end = stop - len(_TAIL)
+        if body[text_end - 1 : stop] != _USUAL_END:
+            text_end = _end_of_text(body, end + head_bytes, stop)
+            if text_end is None:
+                break
+        text = body[end + head_bytes : text_end]
         texts.append(text)
         end = stop + len(_END)
     return _parsed(texts, end) if texts else None
+
+
+def _end_of_text(body: bytes, start: int, stop: int) -> int | None:
+    """Return where the text ends in front of two brackets, between which vendors put spaces."""
+    text_and_tail = body[start:stop]
+    text = text_and_tail.rstrip(b"} ")
+    tail = text_and_tail[len(text) :]
+    is_usual = tail.count(b"}") == 2 and tail.endswith(b"}")
+    return start + len(text) if is_usual else None
 
 
 def _parsed(texts: list[bytes], end: int) -> Run | None:

@@ -11,10 +11,10 @@ a tool call is a part of its own, because a response and a request have it at di
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from flows.bytes.json_ids import IdFields
 from flows.reading.body_view import BodyView
 from flows.reading.event_pieces import Piece
 from flows.reading.json_text import parse_json
@@ -30,13 +30,14 @@ _ID_KEYS: Final = ("id", "call_id", "tool_use_id", "tool_call_id")
 _CALLS: Final = ("tool_use", "server_tool_use", "function_call", "custom_tool_call")
 _RESULTS: Final = ("tool_result", "function_call_output", "custom_tool_call_output")
 _THINKING: Final = ("thinking", "reasoning", "redacted_thinking")
-_ID_IN_BYTES: Final = re.compile(
-    rb'"(?:id|call_id|item_id|request_id)": ?"([A-Za-z0-9_.:-]{6,100})"'
+_IDS_IN_BYTES: Final = IdFields(
+    "id", "call_id", "item_id", "request_id", value=rb"[A-Za-z0-9_.:-]{6,100}"
 )
 _MAX_IDS: Final = 60
 _SHORT_CHARS: Final = 200
 _FIRST_EVENTS: Final = 1
 _LAST_EVENTS: Final = 3
+_EVENT_END: Final = b"\n\n"
 
 
 class Part(NamedTuple):
@@ -170,7 +171,7 @@ def response_parts(body: BodyView) -> Iterator[Part]:
     if body.kind == "json" and not said:
         yield _part("response", body.json.value)
         return
-    for found in list(dict.fromkeys(_ID_IN_BYTES.findall(body.plain)))[:_MAX_IDS]:
+    for found in list(dict.fromkeys(_IDS_IN_BYTES.find(body.plain)))[:_MAX_IDS]:
         yield Part(IDS, found.decode())
     known = "\n".join(part.text for part in said)
     frames = [body.json.value] if body.kind == "json" else _outer_events(body.plain)
@@ -200,12 +201,22 @@ def _said(pieces: Iterable[Piece]) -> Iterator[Part]:
 
 def _outer_events(stream: bytes) -> Iterator[Any]:
     """Yield the first and the last events of a stream; those between are what it says."""
-    events = [event for event in stream.replace(b"\r", b"").split(b"\n\n") if event.strip()]
-    chosen = [*events[:_FIRST_EVENTS], *events[_FIRST_EVENTS:][-_LAST_EVENTS:]]
-    for event in chosen:
+    for event in _outer_texts(stream.replace(b"\r", b"")):
         for line in event.split(b"\n"):
             if line.startswith(b"data:"):
                 yield parse_json(line[5:].strip()).value
+
+
+def _outer_texts(stream: bytes) -> list[bytes]:
+    """Return the texts of these events; mostly without cutting out the hundreds between."""
+    first, _, others = stream.partition(_EVENT_END)
+    last = others.rstrip().rsplit(_EVENT_END, _LAST_EVENTS)[-_LAST_EVENTS:]
+    outer = [first, *last]
+    if all(event.strip() for event in outer):
+        return outer
+    # Some of these are no events but further blank lines.
+    events = [event for event in stream.split(_EVENT_END) if event.strip()]
+    return [*events[:_FIRST_EVENTS], *events[_FIRST_EVENTS:][-_LAST_EVENTS:]]
 
 
 # --- both
