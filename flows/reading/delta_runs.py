@@ -76,11 +76,9 @@ def continued(body: bytes, first: FirstDelta) -> Run | None:
         stop = body.find(_END, end)
         if stop < 0 or stop - end > MAX_LINE_BYTES:
             break
-        text_end = stop - len(_TAIL)
-        if body[text_end - 1 : stop] != _USUAL_END:
-            text_end = _end_of_text(body, end + head_bytes, stop)
-            if text_end is None:
-                break
+        text_end = _end_of_text(body, end + head_bytes, stop)
+        if text_end is None:
+            break
         text = body[end + head_bytes : text_end]
         texts.append(text)
         end = stop + len(_END)
@@ -89,6 +87,8 @@ def continued(body: bytes, first: FirstDelta) -> Run | None:
 
 def _end_of_text(body: bytes, start: int, stop: int) -> int | None:
     """Return where the text ends in front of two brackets, between which vendors put spaces."""
+    if body[stop - len(_USUAL_END) : stop] == _USUAL_END:
+        return stop - len(_TAIL)
     text_and_tail = body[start:stop]
     text = text_and_tail.rstrip(b"} ")
     tail = text_and_tail[len(text) :]
