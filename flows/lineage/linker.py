@@ -29,6 +29,7 @@ from flows.lineage.first_difference import (
     lost_tokens,
     lost_usd,
 )
+from flows.lineage.message_memo import MessageMemo
 from flows.lineage.predecessor import Predecessor, predecessor
 from flows.lineage.prompt_call import PromptCall, note_response, prompt_call
 from flows.lineage.prompt_parts import parts_of
@@ -97,6 +98,7 @@ class Linker:
     def __init__(self) -> None:
         self._recent = RecentCalls()
         self._prices = OwnPrices()
+        self._messages = MessageMemo()
 
     def link_pending(self, limit: int = BATCH_FLOWS) -> int:
         """Link some flows that are not linked yet; return how many were looked at."""
@@ -128,7 +130,7 @@ class Linker:
         this one, by id: the database does not know them yet.
         """
         flow, read = prompt
-        call = _call(flow, read)
+        call = _call(flow, read, self._messages)
         if call is None:
             return None
         scope = scope_of(flow)
@@ -342,10 +344,16 @@ def _model(flow: Flow) -> str:
     return flow.sent_model or flow.requested_model
 
 
-def _call(flow: Flow, read: ReadFlow) -> PromptCall | None:
-    at = flow.started_at.timestamp()
-    body = read.forwarded
-    call = prompt_call(flow.pk, at, _model(flow), body, is_cached=_is_cached(flow))
+def _call(flow: Flow, read: ReadFlow, memo: MessageMemo | None = None) -> PromptCall | None:
+    call = prompt_call(
+        flow.pk,
+        flow.started_at.timestamp(),
+        _model(flow),
+        read.forwarded,
+        is_cached=_is_cached(flow),
+        data=read.request,
+        memo=memo,
+    )
     if call is None:
         return None
     call.is_cut = flow.state == Flow.State.ERROR

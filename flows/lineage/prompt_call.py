@@ -11,16 +11,30 @@ import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from flows.bytes.json_ids import IdFields
-from flows.lineage.prompt_parts import Part, parts_of
+from flows.lineage.message_memo import (
+    DIGEST_BYTES as DIGEST_BYTES,
+)
+from flows.lineage.message_memo import (
+    MessageMemo,
+    compact_parts,
+    message_parts,
+)
+from flows.lineage.prompt_parts import (
+    Part,
+    only_messages,
+    parts_before_messages,
+    parts_of,
+    parts_of_message,
+)
 from flows.reading.answer_text import pieces_of_json, pieces_of_stream
 from flows.reading.event_pieces import Piece
 from flows.reading.json_text import parse_json
 from providers.wire.answer_form import is_events, is_json
 
-DIGEST_BYTES: Final = 8
 _MAX_RUNS: Final = 8
 _MAX_IDS: Final = 8
 _RESPONSE_BYTES: Final = 512 * 1024
@@ -103,25 +117,42 @@ class PromptCall:
 
 
 def prompt_call(
-    flow_id: str, at: float, model: str, body: Any, *, is_cached: bool
+    flow_id: str,
+    at: float,
+    model: str,
+    body: Any,
+    *,
+    is_cached: bool,
+    data: bytes = b"",
+    memo: MessageMemo | None = None,
 ) -> PromptCall | None:
-    """Return a request in its compact form; None if it is no prompt."""
-    parts = parts_of(body)
-    head = next((index for index, part in enumerate(parts) if part.is_message), None)
-    if head is None:
+    """Return a request in its compact form; None if it is no prompt.
+
+    `data`: the bytes of `body`; with `memo` the messages that an earlier request had are not read.
+    """
+    messages = only_messages(body)
+    if messages is None:
+        parts = parts_of(body)
+        head = next((index for index, part in enumerate(parts) if part.is_message), len(parts))
+        front, compact, first = parts[:head], [compact_parts(parts[head:])], parts[head:]
+    else:
+        front = parts_before_messages(body)
+        compact = memo.parts_of(data, messages) if memo else message_parts(messages, 0)
+        first = list(parts_of_message("messages[0]", messages[0])) if messages else []
+    if not first:
         return None
-    digests = [part.digest[:DIGEST_BYTES] for part in parts]
-    replies = [part.digest[:DIGEST_BYTES] for part in parts if part.is_reply]
+    every = [compact_parts(front), *compact]
+    sizes = chain.from_iterable(each.sizes for each in every)
     return PromptCall(
         id=flow_id,
         at=at,
         model=model,
         is_cached=is_cached,
-        digests=b"".join(digests),
-        sizes=array("I", [min(part.size_bytes, 2**31) for part in parts]),
-        replies=frozenset(replies),
-        head=head,
-        first_text=_first_text(parts[head:]),
+        digests=b"".join(each.digests for each in every),
+        sizes=array("I", [min(size_bytes, 2**31) for size_bytes in sizes]),
+        replies=frozenset(chain.from_iterable(each.replies for each in every)),
+        head=len(front),
+        first_text=_first_text(first),
         named_model=repr(body.get("model")),
         goes_on_from=_named_response(body),
     )

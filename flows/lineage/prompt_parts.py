@@ -17,7 +17,7 @@ import orjson
 from flows.reading.turn_digest import BILLING_HEADER, digest, digest_of_json
 from providers.wire.core.jsonio import dumps
 
-_MARKS: Final = ("cache_control", "cacheControl")
+_MARKS: Final = frozenset({"cache_control", "cacheControl"})
 _SYSTEM_KEYS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
 _MESSAGE_KEYS: Final = (("messages", "content"), ("input", "content"), ("contents", "parts"))
 _MESSAGE_STARTS: Final = ("messages[", "input[", "contents[")
@@ -27,6 +27,7 @@ come, so caches depend on it (Anthropic "Prompt caching"). OpenAI's arguments ar
 """
 _FUNCTION_KEYS: Final = ("function", "functionCall")
 """Where some vendors put them one level deeper."""
+_ENCODED_ALREADY: Final = frozenset({*_ORDERED_KEYS, *_FUNCTION_KEYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +125,33 @@ def parts_of(body: Any) -> list[Part]:
         body = body["request"]
     if not isinstance(body, dict):
         return []
+    return [*parts_before_messages(body), *_messages(body)]
+
+
+def only_messages(body: Any) -> list[Any] | None:
+    """Return the list "messages" of a request that has messages nowhere else; else None."""
+    if not isinstance(body, dict) or isinstance(body.get("request"), dict):
+        return None
+    messages, *others = [body.get(key) for key, _ in _MESSAGE_KEYS]
+    if not isinstance(messages, list) or any(isinstance(each, str | list) for each in others):
+        return None
+    return messages
+
+
+def parts_before_messages(body: dict[str, Any]) -> list[Part]:
+    """Return the parts of tools, system prompt and settings, in the order of the cache."""
     return [
         *_settings(body, _OF_THE_WHOLE),
         *_tools(body.get("tools")),
         *_settings(body, _BEFORE_THE_SYSTEM),
         *_system(body),
         *_settings(body, _BEFORE_THE_MESSAGES),
-        *_messages(body),
     ]
+
+
+def parts_of_message(path: str, message: Any) -> Iterator[Part]:
+    """Yield the parts of one of the "messages"."""
+    yield from _message_parts(path, message, "content")
 
 
 def _settings(body: dict[str, Any], settings: Sequence[_Setting]) -> Iterator[Part]:
@@ -251,7 +271,8 @@ def _in_order(value: Any) -> Any:
     """
     if isinstance(value, list):
         return [_in_order(item) for item in value]
-    if not isinstance(value, dict):
+    # Of most blocks nothing must stay in order: they are texts and results.
+    if not isinstance(value, dict) or _ENCODED_ALREADY.isdisjoint(value):
         return value
     ordered = {
         key: orjson.Fragment(orjson.dumps(value[key]))
@@ -282,8 +303,11 @@ def _unmarked(value: Any) -> Any:
         return [_unmarked(item) for item in value]
     if not isinstance(value, dict):
         return value
+    content = value.get("content")
+    blocks: list[Any] | None = content if isinstance(content, list) else None
+    if blocks is None and _MARKS.isdisjoint(value):
+        return value
     unmarked = {key: item for key, item in value.items() if key not in _MARKS}
-    content = unmarked.get("content")
-    if isinstance(content, list):
-        unmarked["content"] = [_unmarked(item) for item in content]
+    if blocks is not None:
+        unmarked["content"] = [_unmarked(item) for item in blocks]
     return unmarked
