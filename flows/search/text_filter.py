@@ -17,7 +17,7 @@ from flows.search.wanted_words import wanted
 
 PAGE_HITS: Final = 501
 """One more than the largest page."""
-PAGE_TIME_S: Final = 0.1
+PAGE_TIME_S: Final = 0.06
 """Processor time in which a page of the console reads texts."""
 
 
