@@ -113,7 +113,7 @@ def test_the_pane_shows_what_was_asked_what_came_and_what_was_lost(seeded: Clien
     html = seeded.get(f"/flows/{flow_id}/peek").content.decode()
     text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
     assert "trim_tools" in text
-    assert "top_k no such setting" in text
+    assert "top_k : no such setting" in text
     assert "1 request," in text
     assert "Response" in text
     page = seeded.get(f"/flows/?peek={flow_id}").content.decode()
