@@ -38,9 +38,10 @@ def test_the_docs_page_has_no_inline_script_and_no_foreign_host(client: Client):
     page = client.get("/api/docs/")
     text = page.content.decode()
     scripts = re.findall("<script[^>]*>", text)
-    assert len(scripts) == text.count("<script") == text.count("</script>") == 5
+    # However many there are: each has an address here, and nothing between its tags.
+    assert len(scripts) == text.count("<script") == text.count("</script>") >= 5
     assert all(re.search(' src="/', script) for script in scripts), scripts
-    assert text.count("></script>") == 5
+    assert text.count("></script>") == len(scripts)
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "https://" not in text
     policy = page["Content-Security-Policy"]
