@@ -55,6 +55,18 @@ def test_it_works(browser: Client, provider: Provider, endpoint: TokenEndpoint) 
     assert token not in page
 
 
+@pytest.mark.parametrize("page", ["/admin/", "/admin/providers/provider/", PAGE])
+def test_a_variable_that_is_not_set_is_named(
+    page: str, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_provider("own", auth_type="command", auth_config={"command": "printenv OWN_MODEL_KEY"})
+    make_provider("shop", auth_type="command", auth_config={"command": "pass show shop"})
+    monkeypatch.delenv("OWN_MODEL_KEY", raising=False)
+    assert browser.get(page).content.decode().count("OWN_MODEL_KEY") == 1
+    monkeypatch.setenv("OWN_MODEL_KEY", "k")
+    assert "OWN_MODEL_KEY" not in browser.get(page).content.decode()
+
+
 @pytest.mark.parametrize(
     ("expires_in_s", "says"),
     [(300, "expires soon in 4 minutes"), (-7200, "renewed at the next request 2 hours ago")],

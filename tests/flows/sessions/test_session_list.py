@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import time_machine
 from django.test import Client
 
 from flows.display.session_names import Opening, client_name, title_of, user_text
 from flows.sessions.session_list import session_page
-from tests.flows.seed import add_flow
+from tests.flows.seed import NOW, add_flow
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,14 @@ def test_the_page_and_rest_show_them(three_sessions: None, staff: Client) -> Non
     assert listed["next"] is None
     assert staff.get("/api/sessions/?cursor=x").status_code == 400
     assert staff.get("/flows/sessions/?cursor=x").status_code == 200
+
+
+def test_a_session_that_runs_lasts_until_now(db: None) -> None:
+    with time_machine.travel(NOW, tick=False):
+        add_flow("done", 20, session_id="s-done", duration_ms=5)
+        add_flow("live", 10, session_id="s-live", state="live")
+        found = {row.id: row.duration_ms for row in session_page().sessions}
+        assert found == {"s-done": 5.0, "s-live": 10 * 60 * 1000}
 
 
 def test_without_sessions_the_page_says_what_to_do(staff: Client) -> None:
