@@ -54,7 +54,7 @@ _NOWHERE = (
     "interceptor.config.files.whole_file",
 )  # fmt: skip
 _RECORDER = (
-    "channels.routing", "daphne", "django.contrib.admin", "django_filters", "drf_spectacular",
+    "channels.routing", "daphne", "django.contrib.admin", "django.views.debug", "django_filters", "drf_spectacular",
     "httpx", "markdown_it", "rest_framework", "twisted", "unfold", "whitenoise",
 )  # fmt: skip
 _CONSOLE = (
