@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -193,8 +194,10 @@ class Interceptor:
 
     def _asked_for_health(self) -> raw.Answer:
         # Tests ask twenty times a second, and a client of httpx takes ten milliseconds to make.
-        headers = [("Host", f"127.0.0.1:{self.port}"), ("Connection", "close")]
-        return raw.exchange(self.port, raw.request("GET", "/health", headers))
+        address = urlsplit(self.url)
+        headers = [("Host", address.netloc), ("Connection", "close")]
+        request = raw.request("GET", "/health", headers)
+        return raw.exchange(self.port, request, address.hostname or "")
 
     def terminate(self) -> None:
         """Ask it to stop."""

@@ -64,16 +64,16 @@ def request(method: str, target: str, headers: list[tuple[str, str]], body: byte
 
 
 @contextmanager
-def connection(port: int) -> Iterator[socket.socket]:
+def connection(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
     """A TCP connection to a port of this machine."""
-    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as client:
+    with socket.create_connection((host, port), timeout=TIMEOUT_S) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield client
 
 
-def exchange(port: int, data: bytes) -> Answer:
+def exchange(port: int, data: bytes, host: str = "127.0.0.1") -> Answer:
     """Send a request on a connection of its own and read the answer to its end."""
-    with connection(port) as client:
+    with connection(port, host) as client:
         client.sendall(data)
         return read_answer(client, head_only=data.startswith(b"HEAD "))
 
