@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ccproxy_site.supervise.control import Control, Message
+from interceptor.operate.freed_memory import use_one_arena
 from providers.wire.core.no_collection import without_collection
 
 _TERMINAL = (signal.SIGINT, signal.SIGHUP)
@@ -23,6 +24,7 @@ def begin(descriptor: int) -> Control:
     Ctrl-C and a closed terminal reach the whole group; the supervisor says what follows from them.
     No core dump holds the secrets of this process.
     """
+    use_one_arena()
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in _TERMINAL:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from contextlib import suppress
+from unittest.mock import patch
 
 import pytest
 
@@ -16,45 +19,81 @@ from interceptor.operate.freed_memory import (
 
 MB = 1024 * 1024
 BASE = 100 * MB
+LARGE = BASE + GROWTH_BYTES
 
 
-async def trims_with(sizes: list[int]) -> list[int]:
-    """Return the number of looks at which memory was given back."""
+async def trims_with(sizes: list[int]) -> list[float]:
+    """Return the pauses before memory was given back, in intervals."""
     looks, trims = iter(sizes), []
-    seen = 0
+    pause_s = 0.0
+    usual = asyncio.sleep
+
+    async def sleep(delay_s: float) -> None:
+        nonlocal pause_s
+        pause_s = delay_s
+        await usual(0)
 
     def resident() -> int:
-        nonlocal seen
-        seen += 1
         size = next(looks, None)
         if size is None:
             raise asyncio.CancelledError
         return size
 
     def trim(_: int) -> int:
-        trims.append(seen)
+        trims.append(pause_s)
         return 1
 
-    with suppress(asyncio.CancelledError):
-        await give_back_freed_memory(0.0, resident=resident, trim=trim)
+    with suppress(asyncio.CancelledError), patch.object(asyncio, "sleep", sleep):
+        await give_back_freed_memory(1.0, resident=resident, trim=trim)
     return trims
 
 
 @pytest.mark.parametrize(
-    ("later", "count"),
+    ("later", "pauses"),
     [
-        ([BASE] * 5, 0),
-        ([BASE + GROWTH_BYTES - 1] * 5, 0),
+        ([BASE] * 5, []),
+        ([BASE + GROWTH_BYTES - 1] * 5, []),
         # Every trim looks again: the second value is what is left.
-        ([BASE + GROWTH_BYTES, BASE, BASE, BASE], 1),
-        # What is in use stays, and is no reason to try again.
-        ([BASE + GROWTH_BYTES, BASE + GROWTH_BYTES, BASE + GROWTH_BYTES], 1),
+        ([BASE + GROWTH_BYTES, BASE, BASE, BASE], [1]),
+        # What is in use is looked at again, after longer pauses; in the end it is freed.
+        ([LARGE, LARGE, LARGE, LARGE, LARGE, LARGE, LARGE, BASE, BASE], [1, 2, 4, 8]),
+        ([LARGE, LARGE, BASE, LARGE, BASE], [1, 1]),
+        ([LARGE] * 30, [1, 2, 4, 8, 16, 32, 64, 128, *[240] * 7]),
         # A process that has shrunk may grow again.
-        ([BASE - GROWTH_BYTES, BASE, BASE], 1),
+        ([BASE - GROWTH_BYTES, BASE, BASE], [1]),
     ],
 )
-def test_it_gives_back_after_growth_alone(later: list[int], count: int) -> None:
-    assert len(asyncio.run(trims_with([BASE, BASE, *later]))) == count
+def test_it_gives_back_after_growth_alone(later: list[int], pauses: list[float]) -> None:
+    assert asyncio.run(trims_with([BASE, BASE, *later])) == pauses
+
+
+THREADS = """
+import ctypes, sys, threading
+from interceptor.operate.freed_memory import use_one_arena
+
+if sys.argv[1] == "one":
+    use_one_arena()
+ready = threading.Barrier(4)
+
+def work():
+    ready.wait()
+    bytes(100_000)
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(find_trim() is None, reason="not glibc")
+def test_threads_share_one_arena() -> None:
+    arenas = {}
+    for choice in ("one", "many"):
+        command = [sys.executable, "-c", THREADS, choice]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        arenas[choice] = done.stderr.count("Arena ")
+    assert arenas["one"] == 1 < arenas["many"]
 
 
 @pytest.mark.skipif(find_trim() is None, reason="not glibc")
