@@ -8,7 +8,6 @@ import socket
 from collections.abc import Sequence
 
 from ccproxy_site.mains.child_main import begin, importing
-from interceptor.late_modules import import_late
 from providers.base.errors import ConfigError
 
 
@@ -19,7 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     control = begin(parser.parse_args(arguments).control)
     # While the recorder checks the configuration.
     with importing():
-        import_late()
         from ccproxy_site.mains.proxy_process import ProxyProcess
     first = control.hear()
     if first is None or "serve" not in first.words:

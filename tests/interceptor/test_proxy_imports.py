@@ -34,18 +34,7 @@ RECORDER_AND_CONSOLE = [
     "unfold",
     "whitenoise",
 ]
-# `attr` and `unittest` stand for `service_identity` and `pyparsing`, which run with their first use.
-MITMPROXYS_INTERFACES = [
-    "attr",
-    "unittest",
-    "flask",
-    "jinja2",
-    "ldap3",
-    "pyperclip",
-    "tornado",
-    "urwid",
-    "werkzeug",
-]
+MITMPROXYS_INTERFACES = ["flask", "jinja2", "ldap3", "pyperclip", "tornado", "urwid", "werkzeug"]
 TERMINAL = [
     "authlib",
     "click",
@@ -70,9 +59,6 @@ def loaded(modules: tuple[str, ...]) -> frozenset[str]:
     """Return the top-level packages that a fresh process has loaded after importing these."""
     program = (
         "import importlib, json, sys\n"
-        "if 'ccproxy_site.mains.proxy_main' in sys.argv:\n"
-        "    from interceptor.late_modules import import_late\n"
-        "    import_late()\n"
         "for name in sys.argv[1:]: importlib.import_module(name)\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
