@@ -143,9 +143,12 @@ def reclaim_chunk(spare_pages: int | None = None) -> bool:
     """Give some free pages of the SQLite file back to the disk; return whether there are more.
 
     `spare_pages` stay; None: a share of those in use. The file itself shrinks when the log is
-    written back, see `truncate_log`.
+    written back, see `truncate_log`. Within a transaction it does nothing.
     """
     if connection.vendor != "sqlite" or _pragma("auto_vacuum") != _INCREMENTAL:
+        return False
+    if connection.in_atomic_block:
+        # A script would commit it.
         return False
     if spare_pages is None:
         used_pages = _pragma("page_count") - _pragma("freelist_count")

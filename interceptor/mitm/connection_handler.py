@@ -31,14 +31,14 @@ from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.utils import asyncio_utils
 
 from interceptor.mitm.addon_dispatch import CachedAddonManager, args_of
-from interceptor.mitm.ending.half_closed import WatchedConnectionHandler
+from interceptor.mitm.ending.lost_peers import PeerWatchingHandler
 from interceptor.mitm.events.direct_reads import LargeReads, delivered_at_once
 
 MERGED_BYTES = 128 * 1024
 """Larger pieces are written one by one: copying them would cost more than a system call."""
 
 
-class FastConnectionHandler(WatchedConnectionHandler):
+class FastConnectionHandler(PeerWatchingHandler):
     """One client connection and the server connections that are opened for it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from interceptor.mitm import chunked_body, error_page, listener, quick_messages
 from interceptor.mitm.addon_dispatch import CachedAddonManager
 from interceptor.mitm.connection_handler import FastConnectionHandler
-from interceptor.mitm.ending.half_closed import WatchedConnectionHandler
+from interceptor.mitm.ending.lost_peers import PeerWatchingHandler
 from interceptor.mitm.ending.websocket_end import RecordedWebsocket
 from interceptor.mitm.events import layer_dispatch
 from interceptor.mitm.http1_fast_path import FastClient, FastServer
@@ -70,9 +70,9 @@ PATCHES: Final = (
         {"mitmproxy.addonmanager.AddonManager": CachedAddonManager},
     ),
     _patch(
-        "half-closed clients",
+        "lost peers",
         "safety",
-        {"mitmproxy.proxy.mode_servers.ProxyConnectionHandler": WatchedConnectionHandler},
+        {"mitmproxy.proxy.mode_servers.ProxyConnectionHandler": PeerWatchingHandler},
     ),
     _patch(
         "connection handler",

@@ -13,8 +13,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.http import QueryDict
 from django.test import Client
+from django.utils.html import escape
 from rest_framework.test import APIClient
 
+from flows.console.flow_list.filter_form import FlowListFilter
 from flows.models import Flow
 from flows.queries import filters
 from flows.queries.filters import FlowFilter
@@ -133,7 +135,8 @@ def test_an_impossible_value_is_told_on_the_page_and_refused_by_the_api(
 ):
     page = four.get("/flows/", {name: value})
     assert page.status_code == 200
-    assert f'<p class="problem">{name}: ' in page.content.decode()
+    label = escape(FlowListFilter().form[name].label)
+    assert f'<p class="problem">{label}: ' in page.content.decode()
     api = APIClient()
     api.force_authenticate(User.objects.get())
     refused = api.get("/api/flows/", {name: value})

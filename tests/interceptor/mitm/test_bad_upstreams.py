@@ -4,7 +4,9 @@ request is served.
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +21,7 @@ from tests.interceptor.mitm.bad_upstream_checks import (
     begun,
     check_case,
     check_cut,
+    check_next,
     every_format,
 )
 from tests.interceptor.mitm.misbehaving import CASES, CUTS, EVENT, STREAM_HEAD, Case, chunk
@@ -39,6 +42,24 @@ def test_its_client_gets_an_answer(
 ) -> None:
     check_case(case, proxy, raw_upstream)
     assert "crashed" not in caplog.text and "Traceback" not in caplog.text
+
+
+def test_a_connection_that_was_reset_before_its_address_was_asked_for(
+    proxy: Running, raw_upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = asyncio.open_connection
+
+    async def lost(*arguments: Any, **options: Any) -> Any:
+        reader, writer = await usual(*arguments, **options)
+        # So asyncio notes it when the system does not know the address any more.
+        vars(writer.transport)["_extra"]["peername"] = None
+        return reader, writer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "open_connection", lost)
+        check_case(Case("reset", lambda: ["reset"], 502), proxy, raw_upstream, then_good=False)
+    assert "was reset" in proxy.sink.records[-1].error
+    check_next(proxy, raw_upstream)
 
 
 def test_the_table_is_long_enough() -> None:

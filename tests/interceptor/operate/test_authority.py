@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from mitmproxy import certs
 
 from interceptor.operate.authority import (
     CA_FILE,
@@ -24,7 +23,8 @@ from interceptor.operate.authority import (
 )
 from providers.base.errors import ConfigError
 
-UNPATCHED_LOAD = certs.load_pem_private_key
+UNPATCHED_LOAD = serialization.load_pem_private_key
+"""What mitmproxy calls, unless an earlier test has left the patch in place."""
 
 
 def authority(*, days: int = 10, other_key: bool = False) -> bytes:

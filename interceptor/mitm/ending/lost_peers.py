@@ -1,7 +1,9 @@
-"""Connection handler that notices when a half-closed client goes away for good.
+"""Connection handler that notices peers which go away where mitmproxy does not.
 
-A client may stop sending and still read (`shutdown(SHUT_WR)`). Nothing arrives from it any more, so
-nothing says that it left, and mitmproxy would go on asking its provider.
+- A client may stop sending and still read (`shutdown(SHUT_WR)`). Nothing arrives from it any more,
+  so nothing says that it left, and mitmproxy would go on asking its provider.
+- A provider may reset a connection before mitmproxy has asked the system for its address. mitmproxy
+  asserts that there is one, and the request would wait for ever.
 """
 
 from __future__ import annotations
@@ -9,18 +11,39 @@ from __future__ import annotations
 import asyncio
 
 from mitmproxy.connection import ConnectionState
-from mitmproxy.proxy import events, mode_servers
+from mitmproxy.proxy import commands, events, mode_servers, server_hooks
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.utils import asyncio_utils
 
 HALF_CLOSED_CHECK_S = 1.0
 """Between two looks at a client that has stopped sending."""
+RESET = "the connection was reset as soon as it was open"
 
 
-class WatchedConnectionHandler(mode_servers.ProxyConnectionHandler):
+class PeerWatchingHandler(mode_servers.ProxyConnectionHandler):
     """One client connection and the server connections that are opened for it."""
 
     _watch: asyncio.Task[None] | None = None
+
+    async def open_connection(self, command: commands.OpenConnection) -> None:
+        """Connect to a server, and read from it until its end."""
+        try:
+            await super().open_connection(command)
+        except (AssertionError, TypeError):
+            if command.connection.peername:
+                raise
+            await self._tell_of_reset(command)
+
+    async def _tell_of_reset(self, command: commands.OpenConnection) -> None:
+        server = command.connection
+        transport = self.transports.pop(server)
+        if transport.writer is not None:
+            transport.writer.close()
+        server.state = ConnectionState.CLOSED
+        server.error = RESET
+        data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
+        await self.handle_hook(server_hooks.ServerConnectErrorHook(data))
+        await self.server_event(events.OpenConnectionCompleted(command, RESET))
 
     async def server_event(self, event: events.Event) -> None:
         """Handle an event as mitmproxy does."""
