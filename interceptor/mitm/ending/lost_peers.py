@@ -3,12 +3,14 @@
 - A client may stop sending and still read (`shutdown(SHUT_WR)`). Nothing arrives from it any more,
   so nothing says that it left, and mitmproxy would go on asking its provider.
 - A provider may reset a connection before mitmproxy has asked the system for its address. mitmproxy
-  asserts that there is one, and the request would wait for ever.
+  asserts that there is one, and the request would wait for ever, as after any other exception
+  while a connection is opened.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, mode_servers, server_hooks
@@ -18,6 +20,8 @@ from mitmproxy.utils import asyncio_utils
 HALF_CLOSED_CHECK_S = 1.0
 """Between two looks at a client that has stopped sending."""
 RESET = "the connection was reset as soon as it was open"
+FAILED = "the connection could not be opened; the log says why"
+logger = logging.getLogger(__name__)
 
 
 class PeerWatchingHandler(mode_servers.ProxyConnectionHandler):
@@ -29,21 +33,26 @@ class PeerWatchingHandler(mode_servers.ProxyConnectionHandler):
         """Connect to a server, and read from it until its end."""
         try:
             await super().open_connection(command)
-        except (AssertionError, TypeError):
+        except Exception as exc:
+            # Once a connection is open it has the address of its peer.
             if command.connection.peername:
                 raise
-            await self._tell_of_reset(command)
+            if not isinstance(exc, AssertionError):
+                logger.exception("The connection to %s failed", command.connection.address)
+            await self._tell_of_failure(
+                command, RESET if isinstance(exc, AssertionError) else FAILED
+            )
 
-    async def _tell_of_reset(self, command: commands.OpenConnection) -> None:
+    async def _tell_of_failure(self, command: commands.OpenConnection, error: str) -> None:
         server = command.connection
-        transport = self.transports.pop(server)
-        if transport.writer is not None:
+        transport = self.transports.pop(server, None)
+        if transport is not None and transport.writer is not None:
             transport.writer.close()
         server.state = ConnectionState.CLOSED
-        server.error = RESET
+        server.error = error
         data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
         await self.handle_hook(server_hooks.ServerConnectErrorHook(data))
-        await self.server_event(events.OpenConnectionCompleted(command, RESET))
+        await self.server_event(events.OpenConnectionCompleted(command, error))
 
     async def server_event(self, event: events.Event) -> None:
         """Handle an event as mitmproxy does."""

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from interceptor.config.snapshot.schema import Snapshot
+from interceptor.mitm.ending.lost_peers import FAILED
 from tests.e2e import raw
 from tests.fakes.raw_upstream import GOOD, RawUpstream
 from tests.fakes.upstream import Upstream, sse
@@ -52,13 +53,26 @@ def test_a_connection_that_was_reset_before_its_address_was_asked_for(
     async def lost(*arguments: Any, **options: Any) -> Any:
         reader, writer = await usual(*arguments, **options)
         # So asyncio notes it when the system does not know the address any more.
-        vars(writer.transport)["_extra"]["peername"] = None
+        getattr(writer.transport, "_extra")["peername"] = None  # noqa: B009  # it is not typed
         return reader, writer
 
     with monkeypatch.context() as patch:
         patch.setattr(asyncio, "open_connection", lost)
         check_case(Case("reset", lambda: ["reset"], 502), proxy, raw_upstream, then_good=False)
     assert "was reset" in proxy.sink.records[-1].error
+    check_next(proxy, raw_upstream)
+
+
+def test_any_exception_of_a_connect_is_told(
+    proxy: Running, raw_upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("an error in a library")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "open_connection", broken)
+        check_case(Case("broken", lambda: [GOOD], 502), proxy, raw_upstream, then_good=False)
+    assert FAILED in proxy.sink.records[-1].error
     check_next(proxy, raw_upstream)
 
 
