@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from flows.lineage.prompt_parts import Part, parts_of
+from flows.lineage.prompt_parts import Part, named_response, parts_of
 
 Kind = Literal["model", "changed", "inserted", "removed"]
 _LOOK_AHEAD: Final = 400
@@ -60,7 +60,7 @@ def find_break(now: Any, before: Any) -> Break | None:
 
     Example: parts A B C before and A X C now → a break at B, "changed", with the bytes of A kept.
     """
-    if _names_a_response(now):
+    if named_response(now):
         now, before = _without_messages(now), _without_messages(before)
     old = parts_of(before)
     new = parts_of(now)
@@ -93,15 +93,6 @@ def find_break(now: Any, before: Any) -> Break | None:
             )
         kept += part.size_bytes
     return None
-
-
-def _names_a_response(body: Any) -> bool:
-    """Return whether a request has new messages alone, behind those of an earlier response.
-
-    The provider keeps the earlier messages, but neither tools nor instructions (OpenAI
-    "Conversation state").
-    """
-    return isinstance(body, dict) and bool(body.get("previous_response_id"))
 
 
 def _without_messages(body: Any) -> Any:

@@ -25,6 +25,7 @@ from flows.lineage.message_memo import (
 )
 from flows.lineage.prompt_parts import (
     Part,
+    named_response,
     only_messages,
     parts_before_messages,
     parts_of,
@@ -154,7 +155,7 @@ def prompt_call(
         head=len(front),
         first_text=_first_text(first),
         named_model=repr(body.get("model")),
-        goes_on_from=_named_response(body),
+        goes_on_from=named_response(body),
     )
 
 
@@ -172,12 +173,6 @@ def note_response(call: PromptCall, body: bytes) -> None:
     # From all over the text: a client may keep a part of it, such as the summary in a tag.
     step = max(1, len(runs) // _MAX_RUNS)
     call.response_runs = tuple(run.strip() for run in runs[::step][:_MAX_RUNS])
-
-
-def _named_response(body: dict[str, Any]) -> str:
-    """Return the `previous_response_id` of OpenAI's Responses API."""
-    named = body.get("previous_response_id")
-    return named if isinstance(named, str) else ""
 
 
 def response_text(body: bytes) -> str:

@@ -2,8 +2,8 @@
 
 Vendors cache the start of a prompt: tools, system prompt, messages (Anthropic "Prompt caching";
 OpenAI "Prompt caching": "exact prefix matches"). Some settings belong to it as well, so they are
-parts too: see `_SETTINGS`. Addresses are in the vendor's own words: `tools[name=Bash]`,
-`system[1]`, `thinking`, `messages[82]`.
+parts too: see `_OF_THE_WHOLE` and what follows it. Addresses are in the vendor's own words:
+`tools[name=Bash]`, `system[1]`, `thinking`, `messages[82]`.
 """
 
 from __future__ import annotations
@@ -126,6 +126,16 @@ def parts_of(body: Any) -> list[Part]:
     if not isinstance(body, dict):
         return []
     return [*parts_before_messages(body), *_messages(body)]
+
+
+def named_response(body: Any) -> str:
+    """Return the id of the response behind whose messages a request adds its own; "" without one.
+
+    The provider keeps the earlier messages, but neither tools nor instructions (OpenAI
+    "Conversation state").
+    """
+    named = body.get("previous_response_id") if isinstance(body, dict) else None
+    return named if isinstance(named, str) else ""
 
 
 def only_messages(body: Any) -> list[Any] | None:

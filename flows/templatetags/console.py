@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.failure import has_failed
+from flows.lineage.predecessor import common_start
 from flows.models import Flow
 from flows.templatetags.flows import tab_query
 from providers.base.names import PROVIDER_ONLY_FORMATS, WIRE_FORMATS
@@ -87,21 +88,15 @@ def marked_against(text: str, other: str) -> SafeString:
 
     Example: "at 11:58 UTC" against "at 12:03 UTC" → "at 1<mark>1:58</mark> UTC".
     """
-    start = _common_chars(text, other)
+    start = common_start(text, other)
     rest, other_rest = text[start:], other[start:]
-    same_end = _common_chars(rest[::-1], other_rest[::-1])
+    same_end = common_start(rest[::-1], other_rest[::-1])
     end = len(text) - same_end
     if start == end:
         return visible(text)
     return format_html(
         "{}<mark>{}</mark>{}", visible(text[:start]), visible(text[start:end]), visible(text[end:])
     )
-
-
-def _common_chars(text: str, other: str) -> int:
-    """Return how many characters two texts begin with alike."""
-    pairs = enumerate(zip(text, other, strict=False))
-    return next((at for at, (one, two) in pairs if one != two), min(len(text), len(other)))
 
 
 @register.filter
