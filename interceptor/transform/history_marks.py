@@ -8,6 +8,7 @@ from interceptor.pipeline.exchange import Exchange
 from providers.base.names import OPENAI_RESPONSES
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.detect import model_of
+from providers.wire.marks.marked_history import has_marks, is_told
 from providers.wire.marks.native_request import may_have_marks, without_marks
 
 
@@ -22,14 +23,17 @@ class TakenOut(NamedTuple):
 def take_out_marks(exchange: Exchange, new_model: str) -> TakenOut | None:
     """Take ccproxy's marks out of a body for a provider of the client's own format.
 
-    A search over the bytes comes first. Returns None for a body that stays as it is.
+    A look for any mark comes first. Returns None for a body that stays as it is.
     """
     wire_format = exchange.client_format
     plain = exchange.body.decoded() if wire_format is not None else None
-    if not plain or wire_format is None or not may_have_marks(plain, wire_format):
+    if not plain or wire_format is None:
         return None
+    if not is_told(wire_format) and not may_have_marks(plain, wire_format):
+        return None
+    # The routing has parsed it already.
     body = exchange.body.peek()
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or (is_told(wire_format) and not has_marks(body, wire_format)):
         return None
     model = new_model or model_of(exchange.path, body)
     cleaned, losses = without_marks(body, wire_format, model)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from providers.wire.rules.replay import ID_MARKS
 
-_FIELDS: Final = ("id", "tool_use_id", "tool_call_id", "call_id")
+ID_FIELDS: Final = ("id", "tool_use_id", "tool_call_id", "call_id")
 _REFUSED: Final = re.compile(r"[^A-Za-z0-9_-]")
 # Chat takes 40 characters, the shortest limit of all.
 _KEPT_CHARS: Final = 22
@@ -19,7 +19,7 @@ def plain_ids(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry
     changed: dict[str, str] = {}
-    for field in _FIELDS:
+    for field in ID_FIELDS:
         value = entry.get(field)
         if isinstance(value, str) and any(mark in value for mark in ID_MARKS):
             changed[field] = plain_id(value)
