@@ -8,11 +8,15 @@ is kept with its digests:
     next     {"model":"m","messages":[{…0…},{…1…},{…2…}]}   same bytes up to the end of 1
 
 What is the same from the first byte to the end of a message is the same message. The places are
-found by encoding a message: where the client's bytes differ from that, nothing is kept.
+found by encoding the messages: where the client's bytes differ from that, nothing is kept.
+
+Digests live as long as the process, so those of usual messages are Python's own hashes of their
+texts, which need no encoding: a tenth of the time.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +25,13 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from flows.bytes.matching import common_prefix
-from flows.lineage.prompt_parts import Part, parts_of_message
+from flows.lineage.prompt_parts import (
+    CACHE_MARKS,
+    REPLYING_ROLES,
+    Part,
+    counted_json,
+    parts_of_message,
+)
 
 DIGEST_BYTES: Final = 8
 KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -30,6 +40,9 @@ KEPT_BODIES: Final = 16
 LEAST_BYTES: Final = 16 * 1024
 """The messages of smaller bodies are read as fast as an earlier one is found."""
 _KEY: Final = b'"messages":'
+_TEXTS: Final = frozenset({str})
+_USUAL_KEYS: Final = 2
+"""Of a message: `role` and `content`."""
 
 
 class MessageParts(NamedTuple):
@@ -42,11 +55,16 @@ class MessageParts(NamedTuple):
 
 @dataclass(slots=True)
 class _Body:
-    """A body, and its first messages: the index behind each, and its parts."""
+    """A body, and its messages' parts.
+
+    `ends`: the indexes behind its first messages, as far as another body was found to share them.
+    `has_one_key`: the messages are certainly those behind the first key; None before a look.
+    """
 
     data: bytes
     ends: list[int]
     parts: list[MessageParts]
+    has_one_key: bool | None = None
 
 
 class MessageMemo:
@@ -63,33 +81,39 @@ class MessageMemo:
         start = _start_of_messages(data)
         if start is None:
             return message_parts(messages, 0)
-        known = self._longest(data)
+        known = self._longest(data, start, messages)
         parts = [*known.parts, *message_parts(messages, len(known.parts))]
-        ends = known.ends
-        _add_ends(ends, data, start, messages)
-        self._keep(_Body(data, ends, parts[: len(ends)]))
+        self._keep(_Body(data, known.ends, parts, known.has_one_key))
         return parts
 
-    def _longest(self, data: bytes) -> _Body:
+    def _longest(self, data: bytes, start: int, messages: Sequence[Any]) -> _Body:
         """Return the earlier body that shares most messages, cut to these.
 
         One that is continued is forgotten: the new one takes its place.
         """
-        found = _Body(data, [], [])
-        continued = -1
+        shared_bytes, found, found_number = 0, None, -1
         for number, body in self._bodies.items():
             same_bytes = common_prefix(data, body.data)
-            # Behind a message comes a comma or the end: `1` may go on as `12`.
-            count = sum(1 for end in body.ends if end < same_bytes)
-            if count > len(found.ends):
-                found = _Body(data, body.ends[:count], body.parts[:count])
-                # Of two conversations with one beginning each goes on from its own.
-                continued = number if count >= len(body.ends) - 1 else -1
-        self._forget(continued)
-        return found
+            if same_bytes > shared_bytes:
+                shared_bytes, found, found_number = same_bytes, body, number
+        if found is None or shared_bytes <= start:
+            return _Body(data, [], [])
+        if found.has_one_key is None:
+            found.has_one_key = found.data.find(_KEY, start) < 0
+        has_one_key = found.has_one_key and data.find(_KEY, shared_bytes - len(_KEY)) < 0
+        if not has_one_key:
+            return _Body(data, [], [], has_one_key)
+        # Behind a message comes a comma or the end: `1` may go on as `12`.
+        ends = [end for end in found.ends if end < shared_bytes]
+        _add_ends(ends, data, start, messages[: len(found.parts)], shared_bytes)
+        count = len(ends)
+        # Of two conversations with one beginning each goes on from its own.
+        if count >= len(found.parts) - 1:
+            self._forget(found_number)
+        return _Body(data, ends, found.parts[:count], has_one_key)
 
     def _keep(self, body: _Body) -> None:
-        if not body.ends or len(body.data) > self._kept_bytes:
+        if len(body.data) > self._kept_bytes:
             return
         self._bodies[self._next] = body
         self._next += 1
@@ -105,11 +129,71 @@ class MessageMemo:
 
 def message_parts(messages: Sequence[Any], first: int) -> list[MessageParts]:
     """Return the parts of the messages from this one on."""
-    found: list[MessageParts] = []
-    for number in range(first, len(messages)):
-        path = f"messages[{number}]"
-        found.append(compact_parts(list(parts_of_message(path, messages[number]))))
-    return found
+    return [parts_of_one(number, messages[number]) for number in range(first, len(messages))]
+
+
+def parts_of_one(number: int, message: Any) -> MessageParts:
+    """Return the parts of the message of this number."""
+    usual = _usual_parts(message)
+    if usual is not None:
+        return usual
+    return compact_parts(list(parts_of_message(f"messages[{number}]", message)))
+
+
+def _usual_parts(message: Any) -> MessageParts | None:
+    """Return the parts of a message of nothing but a role and blocks; None for any other.
+
+    Whether it is one depends on what counts alone, so that equal messages are read in one way.
+    """
+    if type(message) is not dict:
+        return None
+    if len(message) != _USUAL_KEYS:
+        message = _unmarked(message)
+    role, content = message.get("role"), message.get("content")
+    if len(message) != _USUAL_KEYS or type(role) is not str:
+        return None
+    if type(content) is str:
+        content = [{"type": "text", "text": content}]
+    if type(content) is not list or not content:
+        return None
+    digests_of_blocks, sizes = array("q"), []
+    for block in content:
+        part = _usual_part(role, block)
+        if part is None:
+            return None
+        digests_of_blocks.append(part[0])
+        sizes.append(part[1])
+    digests = digests_of_blocks.tobytes()
+    replies: list[bytes] = []
+    if role in REPLYING_ROLES:
+        starts = range(0, len(digests), DIGEST_BYTES)
+        replies = [digests[start : start + DIGEST_BYTES] for start in starts]
+    return MessageParts(digests, sizes, replies)
+
+
+def _usual_part(role: str, block: Any) -> tuple[int, int] | None:
+    """Return the digest and the size of a block; None if it is no object, or orjson refuses it.
+
+    The size counts characters: of two calls it tells which one shares more with a third.
+    """
+    if type(block) is not dict:
+        return None
+    if not CACHE_MARKS.isdisjoint(block):
+        block = _unmarked(block)
+    encoded = b""
+    if not _TEXTS.issuperset(map(type, block.values())):
+        others = {key: value for key, value in block.items() if type(value) is not str}
+        block = {key: value for key, value in block.items() if type(value) is str}
+        try:
+            encoded = counted_json(others)
+        except TypeError:
+            return None
+    size = len(role) + sum(map(len, block.values())) + len(encoded)
+    return hash((role, frozenset(block.items()), encoded)), size
+
+
+def _unmarked(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key not in CACHE_MARKS}
 
 
 def compact_parts(parts: Sequence[Part]) -> MessageParts:
@@ -120,19 +204,27 @@ def compact_parts(parts: Sequence[Part]) -> MessageParts:
 
 
 def _start_of_messages(data: bytes) -> int | None:
-    """Return the index of the first message; None where it is not certain, or of no use."""
+    """Return the index of the first message; None where it is not certain, or of no use.
+
+    A second key of this name, such as in the arguments of a call, would make it uncertain. It is
+    looked for once another body begins in the same way.
+    """
     if len(data) < LEAST_BYTES:
         return None
     at = data.find(_KEY)
     start = at + len(_KEY)
-    # A key of the same name elsewhere, such as in the arguments of a call, may be the wrong one.
-    if at < 0 or data[start : start + 1] != b"[" or data.find(_KEY, start) >= 0:
+    if at < 0 or data[start : start + 1] != b"[":
         return None
     return start + 1
 
 
-def _add_ends(ends: list[int], data: bytes, start: int, messages: Sequence[Any]) -> None:
-    """Add the indexes behind the further messages, as long as they are written as expected."""
+def _add_ends(
+    ends: list[int], data: bytes, start: int, messages: Sequence[Any], limit: int
+) -> None:
+    """Add the indexes behind the further messages, as long as they are written as expected.
+
+    Only indexes below `limit`.
+    """
     at = ends[-1] + 1 if ends else start
     for message in messages[len(ends) :]:
         try:
@@ -140,7 +232,8 @@ def _add_ends(ends: list[int], data: bytes, start: int, messages: Sequence[Any])
         except TypeError:
             return
         end = at + len(encoded)
-        if not data.startswith(encoded, at) or data[end : end + 1] not in (b",", b"]"):
+        is_expected = data.startswith(encoded, at) and data[end : end + 1] in (b",", b"]")
+        if end >= limit or not is_expected:
             return
         ends.append(end)
         at = end + 1

@@ -17,7 +17,8 @@ import orjson
 from flows.reading.turn_digest import BILLING_HEADER, digest, digest_of_json
 from providers.wire.core.jsonio import dumps
 
-_MARKS: Final = frozenset({"cache_control", "cacheControl"})
+CACHE_MARKS: Final = frozenset({"cache_control", "cacheControl"})
+REPLYING_ROLES: Final = ("assistant", "model")
 _SYSTEM_KEYS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
 _MESSAGE_KEYS: Final = (("messages", "content"), ("input", "content"), ("contents", "parts"))
 _MESSAGE_STARTS: Final = ("messages[", "input[", "contents[")
@@ -54,7 +55,7 @@ class Part:
             return False
         role = envelope.get("role")
         if isinstance(role, str):
-            return role in ("assistant", "model")
+            return role in REPLYING_ROLES
         # Items of the Responses API: calls and thoughts are the model's, outputs are not.
         kind = str(envelope.get("type", ""))
         return bool(kind) and kind != "message" and not kind.endswith("_output")
@@ -267,10 +268,23 @@ def _part(path: str, value: Any) -> Part:
     value = _unmarked(value)
     try:
         # The order of keys changes no size, so one encoding serves the size and the digest.
-        encoded = orjson.dumps(_in_order(value), option=orjson.OPT_SORT_KEYS)
+        encoded = _sorted_json(value)
     except TypeError:
         return _odd_part(path, value)
     return Part(path, digest_of_json(encoded), len(encoded), value)
+
+
+def counted_json(value: Any) -> bytes:
+    """Return what counts of a value, as JSON that is the same in every order of its keys.
+
+    Raises:
+        TypeError: orjson refuses the value.
+    """
+    return _sorted_json(_unmarked(value))
+
+
+def _sorted_json(value: Any) -> bytes:
+    return orjson.dumps(_in_order(value), option=orjson.OPT_SORT_KEYS)
 
 
 def _in_order(value: Any) -> Any:
@@ -282,17 +296,16 @@ def _in_order(value: Any) -> Any:
     if isinstance(value, list):
         return [_in_order(item) for item in value]
     # Of most blocks nothing must stay in order: they are texts and results.
-    if not isinstance(value, dict) or _ENCODED_ALREADY.isdisjoint(value):
+    named = _ENCODED_ALREADY.intersection(value) if isinstance(value, dict) else ()
+    if not named:
         return value
-    ordered = {
-        key: orjson.Fragment(orjson.dumps(value[key]))
-        for key in _ORDERED_KEYS
-        if isinstance(value.get(key), dict)
-    }
-    deeper = {
-        key: _in_order(value[key]) for key in _FUNCTION_KEYS if isinstance(value.get(key), dict)
-    }
-    return {**value, **ordered, **deeper} if ordered or deeper else value
+    encoded = dict(value)
+    for key in named:
+        inner = value[key]
+        if isinstance(inner, dict):
+            is_ordered = key not in _FUNCTION_KEYS
+            encoded[key] = orjson.Fragment(orjson.dumps(inner)) if is_ordered else _in_order(inner)
+    return encoded
 
 
 def _odd_part(path: str, value: Any) -> Part:
@@ -315,9 +328,9 @@ def _unmarked(value: Any) -> Any:
         return value
     content = value.get("content")
     blocks: list[Any] | None = content if isinstance(content, list) else None
-    if blocks is None and _MARKS.isdisjoint(value):
+    if blocks is None and CACHE_MARKS.isdisjoint(value):
         return value
-    unmarked = {key: item for key, item in value.items() if key not in _MARKS}
+    unmarked = {key: item for key, item in value.items() if key not in CACHE_MARKS}
     if blocks is not None:
         unmarked["content"] = [_unmarked(item) for item in blocks]
     return unmarked

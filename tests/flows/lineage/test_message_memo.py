@@ -10,24 +10,24 @@ import orjson
 import pytest
 
 from flows.lineage import message_memo
-from flows.lineage.message_memo import MessageMemo, message_parts
+from flows.lineage.message_memo import DIGEST_BYTES, MessageMemo, message_parts, parts_of_one
 from flows.lineage.prompt_call import prompt_call
 from flows.lineage.prompt_parts import parts_of_message
 
-COUNTED: list[str] = []
+COUNTED: list[int] = []
 
 
 @pytest.fixture(autouse=True)
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small bodies are kept as well, and each message that is read is counted."""
-    read = parts_of_message
+    read = parts_of_one
     COUNTED.clear()
 
-    def counted(path: str, message: Any) -> Any:
-        COUNTED.append(path)
-        return read(path, message)
+    def counted(number: int, message: Any) -> Any:
+        COUNTED.append(number)
+        return read(number, message)
 
-    monkeypatch.setattr(message_memo, "parts_of_message", counted)
+    monkeypatch.setattr(message_memo, "parts_of_one", counted)
     monkeypatch.setattr(message_memo, "LEAST_BYTES", 0)
 
 
@@ -89,6 +89,45 @@ def test_repeated_messages_have_the_digests_that_reading_gives(seed: int) -> Non
         assert memo.parts_of(data, orjson.loads(data)["messages"]) == message_parts(messages, 0)
 
 
+def _blocks(random: Random) -> list[Any]:
+    """Return blocks that differ in what counts, or in what does not."""
+    text = {"type": "text", "text": random.choice(["a", "b", ""])}
+    marked = text | {"cache_control": {"type": "ephemeral"}}
+    call = {"type": "tool_use", "id": "t", "name": random.choice("xy")}
+    arguments = random.choice([{"b": 1, "a": 2}, {"a": 2, "b": 1}, {"b": True, "a": 2}, [], "b"])
+    result = {"type": "tool_result", "tool_use_id": "t", "content": random.choice([[text], "a"])}
+    result_marked = result | {"content": [marked], "is_error": random.choice([True, 1, False])}
+    odd = random.choice(["a", None, 2**70, {"a": "\ud83d"}, {"a": 1.0}, {"a": 1}, {}])
+    kinds = [text, marked, call | {"input": arguments}, result, result_marked, odd]
+    return random.choices(kinds, k=random.randrange(3))
+
+
+def _any_message(random: Random) -> Any:
+    content = random.choice([_blocks(random), _blocks(random), "a", "b", "", None, 3])
+    message: dict[str, Any] = {"content": content}
+    message["role"] = random.choice(["user", "assistant", None])
+    more: dict[str, Any] = random.choice(
+        [{}, {}, {"cache_control": {"x": 1}}, {"name": "n"}, {"name": 1}]
+    )
+    fields = [*(message | more).items()]
+    random.shuffle(fields)
+    return dict(fields)
+
+
+def test_messages_have_equal_digests_if_their_parts_are_equal() -> None:
+    random = Random(7)
+    digests: dict[tuple[bytes, ...], bytes] = {}
+    for _ in range(4000):
+        message = _any_message(random)
+        parts = list(parts_of_message("messages[0]", message))
+        found = parts_of_one(0, message)
+        whole = tuple(part.digest for part in parts)
+        assert digests.setdefault(whole, found.digests) == found.digests, message
+        assert len(found.sizes) == len(parts) == len(found.digests) // DIGEST_BYTES
+        assert len(found.replies) == sum(part.is_reply for part in parts)
+    assert len(set(digests.values())) == len(digests) > 200
+
+
 @pytest.mark.parametrize(
     ("earlier", "data"),
     [
@@ -108,6 +147,15 @@ def test_what_only_looks_like_an_earlier_message_is_read(earlier: bytes, data: b
     for each in (earlier, data):
         messages = orjson.loads(each)["messages"]
         assert memo.parts_of(each, messages) == message_parts(messages, 0)
+
+
+def test_of_several_keys_the_last_one_counts() -> None:
+    memo = MessageMemo()
+    data = b'{"messages":["a","b"]'
+    for more in (b"", b',"messages":["a","x"]', b',"messages":["a","b"]'):
+        data += more
+        messages = orjson.loads(data + b"}")["messages"]
+        assert memo.parts_of(data + b"}", messages) == message_parts(messages, 0)
 
 
 @pytest.mark.parametrize("tail", [{}, {"tools": [{"name": "ls", "input_schema": {"a": 1}}]}])
