@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import Final
 
@@ -19,14 +19,40 @@ _MAX_TRIGRAMS: Final = 24
 _CHUNK_POSITIONS: Final = 1000
 
 
-def candidates(words: Sequence[str]) -> dict[int, int]:
-    """Return the positions of flows that may contain all of the folded words, as bits, by segment.
+def candidates(words: Sequence[Sequence[str]]) -> dict[int, int]:
+    """Return the positions of flows that may contain all of the words, as bits, by segment.
+
+    Args:
+        words: the folded spellings of each word, of which a flow needs one.
+    """
+    alive = dict.fromkeys(SearchSegment.objects.values_list("pk", flat=True), -1)
+    # What all spellings of a word share has to be there, whichever it is.
+    shared = [set.intersection(*map(trigrams, spelled)) for spelled in words]
+    alive = _with_all(alive, set().union(*shared))
+    for spelled, common in zip(words, shared, strict=True):
+        if len(spelled) > 1:
+            alive = _with_one(alive, [trigrams(word) - common for word in spelled])
+    return alive
+
+
+def _with_one(alive: dict[int, int], spelled: Sequence[set[str]]) -> dict[int, int]:
+    """Keep flows that have all trigrams of one of the spellings."""
+    found: dict[int, int] = {}
+    for wanted in spelled:
+        for segment, bits in _with_all(alive, wanted).items():
+            found[segment] = found.get(segment, 0) | bits
+    return found
+
+
+def _with_all(alive: dict[int, int], wanted: Iterable[str]) -> dict[int, int]:
+    """Keep flows that have all of the trigrams.
 
     Asks for a few trigrams at a time: of a text that is nowhere, the first ones leave nothing.
     """
-    alive = dict.fromkeys(SearchSegment.objects.values_list("pk", flat=True), -1)
-    wanted = _chosen_trigrams(words)
-    rounds = [wanted[:1], *batched(wanted[1:], _ROUND, strict=False)]
+    chosen = sorted(wanted, key=_commonness)[:_MAX_TRIGRAMS]
+    if not chosen:
+        return alive
+    rounds = [chosen[:1], *batched(chosen[1:], _ROUND, strict=False)]
     for trigrams_of_round in rounds:
         if not alive:
             break
@@ -65,15 +91,8 @@ def _joined(numbers: Sequence[int]) -> str:
     return ", ".join(str(int(number)) for number in numbers)
 
 
-def _chosen_trigrams(words: Sequence[str]) -> list[str]:
-    """Return trigrams of the words, those that are probably rare first."""
-    found: set[str] = set()
-    for word in words:
-        found |= trigrams(word)
-    return sorted(found, key=_commonness)[:_MAX_TRIGRAMS]
-
-
 def _commonness(trigram: str) -> tuple[int, str]:
+    """Order trigrams: those that are probably rare first."""
     # Letters that English text and code have most.
     return sum(char in " etaoinsrl" for char in trigram), trigram
 

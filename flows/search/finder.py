@@ -118,14 +118,18 @@ def _first_of(among: QuerySet[Flow], segments: dict[int, int], most: int | None)
 
 
 def _verified(ids: Sequence[str], words: Wanted) -> Iterator[str]:
-    # JSON writes quotes, backslashes and control characters otherwise.
-    plain = [word for word in words.folded if database_json(word)[1:-1] == word.encode()]
-    looks = [WordLook(word) for word in plain]
+    plain = [spelled for spelled in words.folded if all(map(_is_plain, spelled))]
+    looks = [WordLook(spelled) for spelled in plain]
     for start in range(0, len(ids), _READ_FLOWS):
         chunk = FlowText.objects.filter(pk__in=ids[start : start + _READ_FLOWS])
         for row in chunk.values_list(*COLUMNS):
             if _may_have(row, looks) and _has_all(folded_texts(row), words):
                 yield row[0]
+
+
+def _is_plain(word: str) -> bool:
+    # JSON writes quotes, backslashes and control characters otherwise.
+    return database_json(word)[1:-1] == word.encode()
 
 
 def _may_have(row: Sequence[Any], looks: Sequence[WordLook]) -> bool:
@@ -138,4 +142,8 @@ def _may_have(row: Sequence[Any], looks: Sequence[WordLook]) -> bool:
 
 
 def _has_all(texts: Sequence[str], words: Wanted) -> bool:
-    return all(any(word in text for text in texts) for word in words.folded)
+    return all(_has_one(texts, spelled) for spelled in words.folded)
+
+
+def _has_one(texts: Sequence[str], spelled: Sequence[str]) -> bool:
+    return any(word in text for text in texts for word in spelled)

@@ -7,6 +7,7 @@ from typing import Final
 
 from django.db.models import Q
 
+from flows.search.folding import spellings
 from flows.search.wanted_words import Wanted
 
 _ID_START: Final = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
@@ -19,7 +20,10 @@ def column_condition(words: Wanted) -> Q:
     """Return the condition that a flow has every word in a name, an id, or the stored start."""
     condition = Q()
     for word in words.words:
-        condition &= _word(word)
+        of_word = Q()
+        for spelled in spellings(word):
+            of_word |= _word(spelled)
+        condition &= of_word
     return condition
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
+from unicodedata import normalize
 
 import re2
 
@@ -20,6 +22,17 @@ def folded(text: str) -> str:
     """Return a text as it is compared: "Straße" → "strasse"."""
     # Folding works letter by letter: each part of a text is a part of the folded text.
     return storable_text(text).casefold()
+
+
+def spellings(word: str) -> tuple[str, ...]:
+    """Return a word as texts may write it: as it is, and with its accents composed and decomposed.
+
+    Texts stay as they came. macOS hands over "é" in names of files as "e" with an accent, keyboards
+    write one character, and to a reader both are one word.
+    """
+    if word.isascii():
+        return (word,)
+    return tuple(dict.fromkeys((word, normalize("NFC", word), normalize("NFD", word))))
 
 
 def trigrams(text: str) -> set[str]:
@@ -56,7 +69,7 @@ def lowered(text: bytes) -> bytes:
 
 
 class WordLook:
-    """Look for a folded word in bytes that are not folded.
+    """Look for a folded word, in one of its spellings, in bytes that are not folded.
 
     ASCII is folded and searched at the speed of memory. For other texts `str.casefold` makes a new
     text letter by letter, so RE2 looks for a word of ASCII letters in the bytes as they are, which
@@ -65,11 +78,12 @@ class WordLook:
     text is folded after all.
     """
 
-    def __init__(self, word: str) -> None:
-        self._word = word
+    def __init__(self, spelled: Sequence[str]) -> None:
+        self._spelled = tuple(spelled)
+        word = self._spelled[0]
         self._encoded = word.encode()
         self._search: Any = None
-        if word.isascii():
+        if all(map(str.isascii, self._spelled)):
             pattern = f"(?i){re2.escape(word)}|[{FOLDED_TO_ASCII}]"
             self._search = re2.compile(pattern.encode(), _options()).search
 
@@ -80,10 +94,12 @@ class WordLook:
             text: in UTF-8, as `lowered` returned it.
         """
         if text.isascii():
+            # A word beyond ASCII is in no such text, in none of its spellings.
             return self._encoded in text
         if self._search is not None and self._search(text) is None:
             return False
-        return self._word in text.decode().casefold()
+        plain = text.decode().casefold()
+        return any(word in plain for word in self._spelled)
 
 
 def _options() -> Any:

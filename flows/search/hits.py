@@ -35,7 +35,8 @@ def hits_in(ids: Sequence[str], words: Wanted) -> dict[str, Hit]:
         return {}
     rows = FlowText.objects.filter(pk__in=ids).values_list("pk", "parts", "flow__parts__headers")
     # The longest word tells most.
-    wanted = sorted(words.long, key=len, reverse=True)
+    longest_first = sorted(words.long, key=lambda spelled: len(spelled[0]), reverse=True)
+    wanted = [word for spelled in longest_first for word in spelled]
     found: dict[str, Hit] = {}
     for flow_id, stored, headers in rows:
         texts = [(part.where, part.text) for part in unpack_parts(stored)]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from flows.search.folding import TRIGRAM_CHARS, folded
+from flows.search.folding import TRIGRAM_CHARS, folded, spellings
 
 MAX_WORDS: Final = 8
 # A quotation that ends with its word is a phrase; a quote inside of pasted JSON is not.
@@ -33,14 +33,21 @@ class Wanted:
     words: tuple[str, ...]
 
     @property
-    def folded(self) -> tuple[str, ...]:
-        """The words as they are compared."""
-        return tuple(folded(word) for word in self.words)
+    def folded(self) -> tuple[tuple[str, ...], ...]:
+        """The spellings of each word as they are compared; a flow needs one of each word."""
+        every = []
+        for word in self.words:
+            every.append(tuple(dict.fromkeys(folded(spelled) for spelled in spellings(word))))
+        return tuple(every)
 
     @property
-    def long(self) -> tuple[str, ...]:
-        """The folded words that the index knows: those of three characters or more."""
-        return tuple(word for word in self.folded if len(word) >= TRIGRAM_CHARS)
+    def long(self) -> tuple[tuple[str, ...], ...]:
+        """The folded words that the index knows: three characters or more in each spelling."""
+        known = []
+        for spelled in self.folded:
+            if min(map(len, spelled)) >= TRIGRAM_CHARS:
+                known.append(spelled)
+        return tuple(known)
 
 
 def wanted(text: str) -> Wanted:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from unicodedata import normalize
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.search.folding import FOLDED_TO_ASCII, WordLook, folded, lowered
+from flows.search.folding import FOLDED_TO_ASCII, WordLook, folded, lowered, spellings
 
 LETTERS = "aksfitjnKSİßẞſKﬁﬆÀéжя€. (\\"
 
@@ -22,5 +23,17 @@ def test_every_letter_that_folds_to_an_ascii_letter_is_known() -> None:
 
 @given(text=st.text(LETTERS, max_size=12), word=st.text(LETTERS, min_size=1, max_size=3))
 def test_a_word_is_found_where_the_folded_text_has_it(text: str, word: str) -> None:
-    word = folded(word)
-    assert WordLook(word).is_in(lowered(text.encode())) is (word in folded(text))
+    spelled = [folded(each) for each in spellings(word)]
+    expected = any(each in folded(text) for each in spelled)
+    assert WordLook(spelled).is_in(lowered(text.encode())) is expected
+
+
+@given(
+    word=st.text(st.sampled_from("aeéÅñệ각Ώİß\u0301\u0323"), min_size=1, max_size=6),
+    written=st.sampled_from(["NFC", "NFD"]),
+    typed=st.sampled_from(["NFC", "NFD"]),
+)
+def test_accents_composed_or_not_are_one_word(word: str, written: str, typed: str) -> None:
+    text = folded(f"see {normalize(written, word)}!")
+    spelled = [folded(each) for each in spellings(normalize(typed, word))]
+    assert any(each in text for each in spelled)

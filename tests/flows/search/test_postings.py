@@ -60,7 +60,7 @@ def test_words_phrases_and_pasted_json() -> None:
     assert wanted(r'"text": "one \"two\" th\u00fcree').words == ("one", "two", "ree")
     assert wanted(r'C:\new "a b"').words == (r"C:\new", "a b")
     assert wanted('f"{name}"').words == ('f"{name}"',)
-    assert wanted('"a b" x').long == ("a b",)
+    assert wanted('"a b" x').long == (("a b",),)
     assert wanted(" ").words == ()
     assert len(wanted("w " * 20).words) == 8
 

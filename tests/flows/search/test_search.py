@@ -8,6 +8,7 @@ from dataclasses import replace
 from html import unescape
 from itertools import pairwise
 from typing import Any
+from unicodedata import normalize
 from unittest.mock import patch
 
 import pytest
@@ -25,7 +26,7 @@ from flows.reading.body_view import BodyView, body_view
 from flows.search import finder
 from flows.search.body_parts import message_parts, request_parts, response_parts
 from flows.search.candidates import ids_at
-from flows.search.folding import folded
+from flows.search.folding import folded, spellings
 from flows.search.indexer import Indexer, waiting
 from flows.search.segment_rows import build_segment, dissolve_segments
 from flows.search.text_filter import page_hits, search_notes
@@ -136,6 +137,28 @@ def test_flows_that_wait_are_found_by_their_columns_and_counted() -> None:
     assert search(SECRET.upper()) == ["waiting-flow"]
     # The index has it now.
     assert Flow.objects.get().search_text == ""
+
+
+@pytest.mark.parametrize("stage", ["waiting", "indexed", "segment"])
+def test_accents_are_found_however_they_are_written(stage: str) -> None:
+    forms = ("NFC", "NFD")
+    for form in forms:
+        message(normalize(form, "open Résumé-Übersicht.pdf, Tiếng_Việt.txt"), form)
+    message("open Resume-Ubersicht.pdf, Tieng_Viet.txt", "plain")
+    if stage != "waiting":
+        index()
+    if stage == "segment":
+        assert build_segment(3)
+    for form in forms:
+        for text in ("résumé-übersicht", "Tiếng_Việt résumé", '"Tiếng_Việt.txt"'):
+            assert search(normalize(form, text)) == ["NFC", "NFD"]
+        hits = page_hits(normalize(form, "résumé"), Flow.objects.all())
+        if stage != "waiting":
+            assert {name: normalize("NFC", hit.found) for name, hit in hits.items()} == {
+                "NFC": "Résumé",
+                "NFD": "Résumé",
+            }
+    assert search("resume-ubersicht") == ["plain"]
 
 
 def test_short_words_are_found_and_said() -> None:
@@ -451,7 +474,8 @@ def test_any_part_of_a_conversation_is_found_and_only_where_it_is_new(
     # Some letters fold to none, or are spaces in upper case.
     if len(wanted.split()) != 1 or wanted.strip() != wanted:
         return
-    holding = {flow_id for flow_id, each in holders if folded(wanted) in folded(each)}
+    spelled = [folded(each) for each in spellings(wanted)]
+    holding = {name for name, each in holders if any(one in folded(each) for one in spelled)}
     found = set(search(wanted))
     assert holding <= found
     if folded(wanted) not in OTHER_TEXTS:
