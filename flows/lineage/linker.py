@@ -158,6 +158,7 @@ class Linker:
         if known is not None:
             return known
         calls: list[PromptCall] = []
+        openings: dict[str, frozenset[bytes]] = {}
         stored = [] if _is_first_of_session(scope, flow) else _flows_of_scope(scope, flow)
         for earlier in reversed(stored):
             call = _call(earlier, read_alone(earlier))
@@ -165,6 +166,8 @@ class Linker:
             if call is None or link is None:
                 continue
             call.session, call.thread, call.guessed = link.session, link.thread, link.guessed
+            # Of a longer thread the first request is not among them; a later one has more replies.
+            call.opening = openings.setdefault(link.thread, call.replies)
             calls.append(call)
         self._recent.put(scope, calls)
         return calls
@@ -181,9 +184,11 @@ class Linker:
         call.guessed = not scope.session
         if found is not None:
             call.thread = found.call.thread
+            call.opening = found.call.opening
             call.session = scope.session or found.call.session
             return
         call.thread = flow.pk
+        call.opening = call.replies
         call.session = scope.session or f"~{flow.pk}"
         # Of a captured command all threads are one session, unless it rested for long.
         if call.guessed and scope.run and earlier:

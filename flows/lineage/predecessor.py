@@ -12,7 +12,12 @@ A call's predecessor is the one with which its prompt has most in common, the co
 
 Common tools, system prompts and reminders prove nothing: sub-agents and strangers share them. A
 prompt follows another one only if it starts with all of it, if both hold the same response of a
-model, or if it holds the other one's response.
+model, or if it holds the other one's response. A client may put words into the model's mouth, such
+as examples, at the start of each conversation. So responses that a thread began with prove
+something only beside the earlier call's own question:
+
+- T S e E b      after  T S e E a        → first of a thread of its own (e E is an example)
+- T S e E' a     after  T S e E a        → broken at E if both hold it, and the same question
 """
 
 from __future__ import annotations
@@ -65,15 +70,17 @@ def predecessor(now: PromptCall, earlier: Sequence[PromptCall], body: bytes) -> 
         same_model = _best(now, [call for call in usable if call.model == now.model], sizes, body)
         if same_model is not None:
             return Predecessor(same_model.call, same_model.kinship)
-        # The same question to several models is a comparison of theirs, not a switch.
-        is_opening = not now.replies
-        others = [call for call in usable if call.model != now.model]
-        if is_opening:
-            others = [call for call in others if call.is_cut or call.replies]
+        others = [call for call in usable if call.model != now.model and _may_switch(now, call)]
         other = _best(now, others, sizes, body)
         if other is not None:
             return Predecessor(other.call, other.kinship, is_other_model=True)
     return None
+
+
+def _may_switch(now: PromptCall, call: PromptCall) -> bool:
+    # The same question to several models is a comparison of theirs, not a switch.
+    is_opening = now.replies <= call.opening
+    return not is_opening or call.is_cut or bool(call.own_replies)
 
 
 def _best(
@@ -100,7 +107,7 @@ def _candidate(
     if not now.replies and not call.replies and not call.is_cut:
         # The usual case where a session asks many single questions: nothing more can prove it.
         return None
-    has_same_reply = not now.replies.isdisjoint(call.replies)
+    has_same_reply = _has_same_reply(now, call, sizes)
     if not has_same_reply and _is_summary(now, call, body):
         return _Candidate(call, "compacted", 0)
     follows = bool(now.replies) and _holds_response(call, body)
@@ -111,6 +118,23 @@ def _candidate(
         if digest in sizes:
             shared += size
     return _Candidate(call, "broken", shared)
+
+
+def _has_same_reply(now: PromptCall, call: PromptCall, sizes: dict[bytes, int]) -> bool:
+    """Return whether both hold a response of a model that strangers do not share."""
+    own = call.own_replies
+    if own:
+        return not now.replies.isdisjoint(own)
+    if now.replies.isdisjoint(call.replies):
+        return False
+    # Only replies that the thread began with: the question behind them has to be the same too.
+    for index in range(call.count - 1, call.head - 1, -1):
+        digest = call.digest(index)
+        if digest in call.replies:
+            break
+        if digest not in sizes:
+            return False
+    return True
 
 
 def _holds_response(call: PromptCall, body: bytes) -> bool:
@@ -124,9 +148,11 @@ def _is_summary(now: PromptCall, call: PromptCall, body: bytes) -> bool:
 
     A sub-agent may quote an earlier response too, but not from all over it.
     """
-    if now.replies or not call.replies or now.count - now.head > _SUMMARY_PARTS:
+    common = now.common_parts(call)
+    is_short = now.replies <= call.opening and now.count - common <= _SUMMARY_PARTS
+    if not is_short or not call.own_replies:
         return False
-    same_head = call.head == now.head and now.common_parts(call) >= now.head
+    same_head = call.head == now.head and common >= now.head
     if not same_head or len(call.response_runs) < _FEWEST_RUNS:
         return False
     held = [run for run in call.response_runs if run.encode() in body]
@@ -134,15 +160,15 @@ def _is_summary(now: PromptCall, call: PromptCall, body: bytes) -> bool:
 
 
 def _is_reworded(now: PromptCall, call: PromptCall) -> bool:
-    """Return whether both consist of one first message that differs a little, such as by a date.
+    """Return whether both ask one first question that differs a little, such as by a date.
 
     The system prompts have to be equal. The earlier call was cut: else its response would follow.
     """
-    is_opening = call.is_cut and not call.replies and not now.replies
+    is_opening = call.is_cut and not call.own_replies and now.replies <= call.opening
     same_head = call.head == now.head and now.common_parts(call) >= now.head
     if not is_opening or not same_head:
         return False
-    return alike(now.first_text, call.first_text)
+    return alike(now.last_text, call.last_text)
 
 
 def alike(one: str, other: str) -> bool:

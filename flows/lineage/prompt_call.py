@@ -29,7 +29,6 @@ from flows.lineage.prompt_parts import (
     only_messages,
     parts_before_messages,
     parts_of,
-    parts_of_message,
 )
 from flows.reading.answer_text import pieces_of_json, pieces_of_stream
 from flows.reading.event_pieces import Piece
@@ -40,7 +39,7 @@ _MAX_RUNS: Final = 8
 _MAX_IDS: Final = 8
 _RESPONSE_BYTES: Final = 512 * 1024
 _IDS: Final = IdFields("id", "call_id", "tool_use_id", value=rb"[A-Za-z0-9_-]{8,80}")
-_FIRST_TEXT_CHARS: Final = 4000
+_LAST_TEXT_CHARS: Final = 4000
 _PLAIN_RUN: Final = re.compile(r"[A-Za-z0-9 ,.:;_-]{24,48}")
 """Text that every JSON encoder writes in the same way."""
 
@@ -62,7 +61,12 @@ class PromptCall:
     replies: frozenset[bytes]
     """Digests of parts that the model said earlier."""
     head: int
-    first_text: str
+    last_text: str
+    """The text of the newest message, cut."""
+    opening: frozenset[bytes] = frozenset()
+    """The replies in the first request of its thread: a client's own examples, or what was said
+    before it was recorded. Strangers may share them.
+    """
     response_ids: tuple[str, ...] = ()
     """Ids in the response, such as those of tool calls, which the next request repeats."""
     response_runs: tuple[str, ...] = ()
@@ -87,9 +91,14 @@ class PromptCall:
         return len(self.sizes)
 
     @property
+    def own_replies(self) -> frozenset[bytes]:
+        """Replies that came since the first request of its thread."""
+        return self.replies - self.opening if self.opening else self.replies
+
+    @property
     def held_bytes(self) -> int:
         """Estimated memory."""
-        return 600 + 16 * self.count + 100 * len(self.replies) + len(self.first_text)
+        return 600 + 16 * self.count + 100 * len(self.replies) + len(self.last_text)
 
     def digest(self, index: int) -> bytes:
         """Return the digest of a part."""
@@ -135,12 +144,13 @@ def prompt_call(
     if messages is None:
         parts = parts_of(body)
         head = next((index for index, part in enumerate(parts) if part.is_message), len(parts))
-        front, compact, first = parts[:head], [compact_parts(parts[head:])], parts[head:]
+        front, compact = parts[:head], [compact_parts(parts[head:])]
+        last = _last_message(parts[head:])
     else:
         front = parts_before_messages(body)
         compact = memo.parts_of(data, messages) if memo else message_parts(messages, 0)
-        first = list(parts_of_message("messages[0]", messages[0])) if messages else []
-    if not first:
+        last = messages[-1:]
+    if not last:
         return None
     every = [compact_parts(front), *compact]
     sizes = chain.from_iterable(each.sizes for each in every)
@@ -153,7 +163,7 @@ def prompt_call(
         sizes=array("I", [min(size_bytes, 2**31) for size_bytes in sizes]),
         replies=frozenset(chain.from_iterable(each.replies for each in every)),
         head=len(front),
-        first_text=_first_text(first),
+        last_text="\n".join(_strings(last))[:_LAST_TEXT_CHARS],
         named_model=repr(body.get("model")),
         goes_on_from=named_response(body),
     )
@@ -185,15 +195,14 @@ def response_text(body: bytes) -> str:
     return "".join(content for kind, content in pieces if kind == "text")
 
 
-def _first_text(parts: Sequence[Part]) -> str:
-    """Return the text of the first message, cut."""
-    texts: list[str] = []
-    start = _message_address(parts[0].path)
-    for part in parts:
-        if _message_address(part.path) != start:
+def _last_message(parts: Sequence[Part]) -> list[Any]:
+    """Return the values of the parts of the newest message; empty without parts."""
+    values: list[Any] = []
+    for part in reversed(parts):
+        if _message_address(part.path) != _message_address(parts[-1].path):
             break
-        texts += _strings(part.value)
-    return "\n".join(texts)[:_FIRST_TEXT_CHARS]
+        values.insert(0, part.value)
+    return values
 
 
 def _message_address(path: str) -> str:

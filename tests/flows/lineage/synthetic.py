@@ -49,6 +49,8 @@ class Agent:
     messages: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     """Other fields of the request."""
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    """Messages that the client puts before each conversation, the model's among them."""
     at: float = EPOCH
     sent: list[tuple[FlowRecord, Expected]] = field(default_factory=list)
     turns: int = 0
@@ -107,7 +109,7 @@ class Agent:
 
     def body(self) -> dict[str, Any]:
         """Return the request, the cache mark on its last block."""
-        messages = copy.deepcopy(self.messages)
+        messages = copy.deepcopy([*self.examples, *self.messages])
         messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
         system = [{"type": "text", "text": self.system}]
         return {

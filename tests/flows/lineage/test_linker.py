@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +97,61 @@ def test_breaks_are_found_without_session_ids_while_clients_run_side_by_side() -
         for number, script in enumerate(SCRIPTS)
     )
     assert check(found) == sum(bool(each.path) for _, _, each in found) >= 9
+
+
+EXAMPLES: list[dict[str, Any]] = [
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "This is the agent. Here are my files."}],
+    },
+    {"role": "assistant", "content": [{"type": "text", "text": "Got it, thanks for the context!"}]},
+    {"role": "user", "content": [{"type": "text", "text": "Change get_factorial() to use math."}]},
+    {"role": "assistant", "content": [{"type": "text", "text": "Ok, done: I edited that file."}]},
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+def test_breaks_are_found_behind_messages_that_every_conversation_begins_with(
+    script: Callable[..., Agent],
+) -> None:
+    for _, link, expected in linked([script("s", examples=EXAMPLES)]):
+        path = re.sub(r"messages\[(\d+)\]", _behind_examples, expected.path)
+        assert told(link) == Expected(expected.relation, path, expected.kind, expected.author)
+
+
+def _behind_examples(found: re.Match[str]) -> str:
+    return f"messages[{int(found[1]) + len(EXAMPLES)}]"
+
+
+@pytest.mark.parametrize("session", ["", "session-1"])
+@pytest.mark.parametrize("models", [("claude-haiku-4-5",), ("claude-haiku-4-5", "claude-opus-4-5")])
+def test_examples_in_the_prompt_join_no_strangers(session: str, models: tuple[str, ...]) -> None:
+    agents = []
+    for number in range(4):
+        model = models[number % len(models)]
+        agent = Agent(f"job{number}", session, model, examples=EXAMPLES, at=EPOCH + number)
+        agent.ask("Count the words." if len(models) > 1 else f"Translate: sentence {number}.")
+        said = Expected("first")
+        for _ in range(1 if len(models) > 1 else 3):
+            agent.result(agent.send(said))
+            said = Expected("continued")
+        agents.append(agent)
+    if len(models) > 1:
+        agents = agents[:2]
+    found = linked(agents)
+    assert check(found) == 0
+    assert len({link.thread for _, link, _ in found}) == len(agents)
+
+
+def test_a_question_behind_the_same_context_does_not_retry_a_request_that_was_cut() -> None:
+    agents = []
+    for number, question in enumerate(("Rename the parser's classes.", "How do I run the tests?")):
+        agent = Agent(f"agent{number}", session="", at=EPOCH + 60 * number)
+        agent.ask("The working directory is /srv/project. It has 12 files. Today is Monday.")
+        agent.ask(question)
+        agent.send(Expected("first"), cut=number == 0)
+        agents.append(agent)
+    assert check(linked(agents)) == 0
 
 
 def test_the_threads_of_a_captured_command_are_one_guessed_session() -> None:
