@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 from unicodedata import normalize
 
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from flows.search.folding import FOLDED_TO_ASCII, WordLook, folded, lowered, spellings
 
+Form = Literal["NFC", "NFD"]
+FORMS: tuple[Form, ...] = ("NFC", "NFD")
 LETTERS = "aksfitjnKSİßẞſKﬁﬆÀéжя€. (\\"
 
 
@@ -30,10 +33,10 @@ def test_a_word_is_found_where_the_folded_text_has_it(text: str, word: str) -> N
 
 @given(
     word=st.text(st.sampled_from("aeéÅñệ각Ώİß\u0301\u0323"), min_size=1, max_size=6),
-    written=st.sampled_from(["NFC", "NFD"]),
-    typed=st.sampled_from(["NFC", "NFD"]),
+    written=st.sampled_from(FORMS),
+    typed=st.sampled_from(FORMS),
 )
-def test_accents_composed_or_not_are_one_word(word: str, written: str, typed: str) -> None:
+def test_accents_composed_or_not_are_one_word(word: str, written: Form, typed: Form) -> None:
     text = folded(f"see {normalize(written, word)}!")
     spelled = [folded(each) for each in spellings(normalize(typed, word))]
     assert any(each in text for each in spelled)

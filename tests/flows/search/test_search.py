@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from html import unescape
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 from unittest.mock import patch
 
@@ -141,7 +141,7 @@ def test_flows_that_wait_are_found_by_their_columns_and_counted() -> None:
 
 @pytest.mark.parametrize("stage", ["waiting", "indexed", "segment"])
 def test_accents_are_found_however_they_are_written(stage: str) -> None:
-    forms = ("NFC", "NFD")
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
     for form in forms:
         message(normalize(form, "open Résumé-Übersicht.pdf, Tiếng_Việt.txt"), form)
     message("open Resume-Ubersicht.pdf, Tieng_Viet.txt", "plain")
