@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from tests.fakes.certificates import make_authority
 from tests.fakes.http2 import Http2Upstream
 from tests.fakes.upstream import Script, Upstream, sse
+from tests.sockets import read_exactly
 
 
 def test_requests_are_kept_byte_for_byte_and_answers_scripted() -> None:
@@ -24,7 +25,7 @@ def test_requests_are_kept_byte_for_byte_and_answers_scripted() -> None:
                 b"POST /x?y=1 HTTP/1.1\r\nHoSt: a\r\nTransfer-Encoding:"
                 b" chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
             )
-            assert client.recv(9) == b"HTTP/1.1 "
+            assert read_exactly(client, 9) == b"HTTP/1.1 "
         assert upstream.last.head.startswith(b"POST /x?y=1 HTTP/1.1\r\nHoSt: a\r\n")
         assert (upstream.last.path, upstream.last.body, upstream.last.header("host")) == (
             "/x",

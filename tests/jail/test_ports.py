@@ -17,6 +17,7 @@ import pytest
 from tests.e2e.process import wait_until
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
+from tests.sockets import read_to_end
 
 BACKENDS = pytest.mark.parametrize("backend", ["wireguard-go", "python"])
 SERVER = """
@@ -187,6 +188,6 @@ def test_much_data_passes_whole(world):
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
-            received = b"".join(iter(lambda: client.recv(65536), b""))
+            received = read_to_end(client)
         assert received == sent[::-1]
         assert process.wait(PATIENCE_S) == 0

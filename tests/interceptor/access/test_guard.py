@@ -21,6 +21,7 @@ from interceptor.operate.listening import BACKLOG
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S
+from tests.sockets import read_exactly
 
 PROXY = guard_rules("127.0.0.1", ["Box.Local"], ["app://editor", "https://Tool.test/"])
 CONSOLE = GuardRules(is_page=True, hosts=frozenset({"ccproxy.example", ".sub.example"}))
@@ -280,7 +281,7 @@ def test_the_listener_queues_a_burst() -> None:
                 client.sendall(
                     b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
                 )
-            assert all(client.recv(12) == b"HTTP/1.1 200" for client in clients)
+            assert all(read_exactly(client, 12) == b"HTTP/1.1 200" for client in clients)
         finally:
             for client in clients:
                 client.close()

@@ -17,6 +17,7 @@ from tests.fakes.http2_client import ask_h2
 from tests.fakes.upstream import Script, Upstream, sse
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S
+from tests.sockets import read_to_end, read_until
 
 HEAD = "POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: sk-ccproxy-up\r\n"
 REQUEST = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
@@ -45,13 +46,6 @@ def half_closed(proxy: Running, data: bytes) -> socket.socket:
     return connection
 
 
-def rest(connection: socket.socket) -> bytes:
-    got = b""
-    while more := connection.recv(65536):
-        got += more
-    return got
-
-
 @needs_tables
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 def test_a_half_closed_client_gets_its_response(
@@ -64,7 +58,7 @@ def test_a_half_closed_client_gets_its_response(
     with half_closed(proxy, REQUEST) as connection:
         upstream.wait_for(1)
         gate.set()
-        got = rest(connection)
+        got = read_to_end(connection)
     assert got.startswith(b"HTTP/1.1 200") and b"first" in got and b"last" in got
     assert proxy.sink.wait().state == "done"
 
@@ -75,7 +69,7 @@ def test_pipelined_requests_are_answered_before_the_close(
 ) -> None:
     upstream.scripts["/v1/messages"] = Script(pieces=(b"{}",))
     with half_closed(proxy, REQUEST * 3) as connection:
-        got = rest(connection)
+        got = read_to_end(connection)
     assert got.count(b"HTTP/1.1 200") == 3
 
 
@@ -95,8 +89,7 @@ def test_a_half_closed_client_that_goes_away_frees_its_provider(
     with half_closed(proxy, REQUEST) as connection:
         seen = upstream.wait_for(1)[0]
         if streams:
-            while b"data: 1" not in connection.recv(65536):
-                pass
+            assert read_until(connection, b"data: 1")
     assert proxy.sink.wait().state in ("error", "aborted", "cancelled")
     gate.set()
     paced.release(1000)

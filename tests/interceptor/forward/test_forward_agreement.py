@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
 from tests.interceptor.forward.world import World
+from tests.sockets import read_until
 
 HOSTS = ("good.test", "two.test", "127.0.0.1", "0x7f.1", "metadata.google.internal", "localhost")
 KEYS = ("sk-ccproxy-good", "sk-ccproxy-two", "sk-ccproxy-nobody", "users-own-key", "")
@@ -46,7 +47,7 @@ def live(world: World, host: str, path: str, headers: tuple[tuple[str, str], ...
     # two.test speaks HTTP/2 alone, so what it gets is compared by the record.
     with world.tls(host) as connection:
         connection.sendall(head.encode() + BODY)
-        connection.recv(65536)
+        assert read_until(connection, b"\r\n\r\n")
     [record] = world.records(method="POST")
     sent = next(side for side in record.sides if side.side == "forwarded")
     return record.provider, record.path, sent.body

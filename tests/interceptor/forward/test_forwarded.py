@@ -14,6 +14,7 @@ from tests.fakes.http2_client import ask_h2
 from tests.fakes.upstream import Script
 from tests.interceptor.forward.world import CA_FILE, CANARY, World
 from tests.patience import PATIENCE_S
+from tests.sockets import read_exactly, read_to_end
 
 BODY = json.dumps({"model": "m", "max_tokens": 1, "messages": []}).encode()
 
@@ -26,7 +27,7 @@ def request(host: str, key: str = "users-own-key", target: str = "/v1/messages")
 def ask(world: World, host: str, data: bytes) -> bytes:
     with world.tls(host) as connection:
         connection.sendall(data)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+        return read_to_end(connection)
 
 
 def test_a_providers_host_is_read_and_its_request_stays_as_it_is(world: World) -> None:
@@ -57,7 +58,7 @@ def test_a_sentinel_to_another_name_in_the_tunnel_stays(world: World) -> None:
 def test_another_host_is_tunnelled_unread_and_listed(world: World) -> None:
     with world.tls("other.test", ca=world.authority_file) as connection:
         connection.sendall(request("other.test"))
-        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert read_exactly(connection, 12) == b"HTTP/1.1 200"
     [record] = world.records(host="other.test")
     assert (record.method, record.action, record.source) == ("TCP", "passthrough", "forward")
     assert (record.run_label, record.path) == ("test-run", "other.test:443")

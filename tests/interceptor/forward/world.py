@@ -24,6 +24,7 @@ from tests.fakes.http2 import Http2Upstream
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import CA_DIR, Running, key_auth, provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S
+from tests.sockets import read_until
 
 CANARY = "canary-51c0ffee7a11d00d"
 CA_FILE = CA_DIR / "mitmproxy-ca-cert.pem"
@@ -89,7 +90,7 @@ class World:
         head = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
         head += self.authorization(parts.password)
         connection.sendall(f"{head}\r\n".encode())
-        answer = connection.recv(4096)
+        answer = read_until(connection, b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200"), answer
         return connection
 
@@ -104,7 +105,7 @@ class World:
 
     def records(self, **wanted: Any) -> list[FlowRecord]:
         """Wait for finished records with these values."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             found = [
                 record

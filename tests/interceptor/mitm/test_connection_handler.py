@@ -24,6 +24,7 @@ from tests.fakes.raw_upstream import GOOD, RawUpstream
 from tests.fakes.upstream import Upstream, sse
 from tests.interceptor.proxied import KEY, Running, provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S
+from tests.sockets import read_until
 
 needs_fast_handler = pytest.mark.skipif(
     "speed" in stock_from(os.environ),
@@ -97,7 +98,7 @@ def test_head_and_body_leave_in_one_piece(
     with raw.connection(proxy.port) as client:
         own_port = client.getsockname()[1]
         client.sendall(raw.request("POST", "/v1/messages", headers, BODY))
-        answer = client.recv(65536)
+        answer = read_until(client, b"\r\n\r\n{}")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"\r\n\r\n{}")
     assert raw_upstream.requests[-1].endswith(b"\r\n\r\n" + BODY)
     assert [data for port, data in written if port == raw_upstream.port] == [

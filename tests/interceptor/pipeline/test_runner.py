@@ -112,7 +112,7 @@ def test_independent_preparations_run_side_by_side() -> None:
             seen.append((name, ex.prepared))
 
         apply.__name__ = name
-        return hook(stage=Stage.INBOUND, prepare=meet, timeout_s=5)(apply)
+        return hook(stage=Stage.INBOUND, prepare=meet, timeout_s=PATIENCE_S)(apply)
 
     run_plan(plan(make("one"), make("two")), exchange())
     assert seen == [("one", "met"), ("two", "met")]

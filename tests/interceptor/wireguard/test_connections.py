@@ -18,14 +18,15 @@ from tests.interceptor.wireguard.test_lease import until
 from tests.interceptor.wireguard.test_transparent import request
 from tests.interceptor.wireguard.world import ADDRESSES, World, talk
 from tests.patience import PATIENCE_S
+from tests.sockets import read_exactly
 
 
 def test_another_protocol_passes_and_is_recorded(world: World) -> None:
     with world.run.tcp(world.run.address("echo.test"), 22) as connection:
         connection.sendall(b"SSH-2.0-client\r\n")
-        assert connection.recv(100) == b"ssh-2.0-CLIENT\r\n"
+        assert read_exactly(connection, 16) == b"ssh-2.0-CLIENT\r\n"
         connection.sendall(b"more")
-        assert connection.recv(100) == b"MORE"
+        assert read_exactly(connection, 4) == b"MORE"
         assert any(record.method == "TCP" for record in world.proxy.sink.live)
     record = world.record(method="TCP")
     assert (record.host, record.path, record.state) == ("echo.test", "192.0.2.14:22", "done")
@@ -42,7 +43,7 @@ def test_a_server_that_speaks_first(world: World) -> None:
             accepted, _ = server.accept()
             with accepted:
                 accepted.sendall(b"220 ready\r\n")
-                assert connection.recv(100) == b"220 ready\r\n"
+                assert read_exactly(connection, 11) == b"220 ready\r\n"
     assert world.record(method="TCP").path.endswith(":25")
 
 
@@ -50,9 +51,7 @@ def test_nothing_that_passed_is_held(world: World) -> None:
     addon = next(a for a in world.proxy.proxy._chain.addons if isinstance(a, ConnectionsAddon))
     with world.run.tcp(world.run.address("echo.test"), 22) as connection:
         connection.sendall(b"\x00" * 100_000)
-        got = 0
-        while got < 100_000:
-            got += len(connection.recv(65536))
+        assert len(read_exactly(connection, 100_000)) == 100_000
         assert len(addon._passing) == 1
     world.record(method="TCP")
     assert addon._passing == {}
@@ -117,7 +116,7 @@ def test_the_end_of_a_run_ends_its_connections(world: World) -> None:
         others = {one.client.proxy_mode.full_spec for one in manager.connections.values()}
         connection = run.tcp(run.address("echo.test"), 22)
         connection.sendall(b"\x00x")
-        assert connection.recv(10) == b"\x00X"
+        assert read_exactly(connection, 2) == b"\x00X"
         own = {one.client.proxy_mode.full_spec for one in manager.connections.values()} - others
         assert len(own) == 1 and "ends" in [known.label for known in world.proxy.proxy.runs]
         run.lease_socket.close()

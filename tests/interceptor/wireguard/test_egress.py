@@ -13,6 +13,7 @@ from mitmproxy.net.dns import response_codes
 from tests.interceptor.wireguard.test_transparent import request
 from tests.interceptor.wireguard.tunnel import Captured
 from tests.interceptor.wireguard.world import ADDRESSES, CANARY, World, talk
+from tests.sockets import read_exactly
 
 GONE = (ConnectionError, TimeoutError)
 
@@ -40,7 +41,7 @@ def test_what_is_listed_is_reached_with_its_credential(inside: World) -> None:
     assert inside.good.last.header("x-api-key") == CANARY
     with inside.run.tcp(ADDRESSES["echo.test"], 7) as connection:
         connection.sendall(b"\x00hello")
-        assert connection.recv(100) == b"\x00HELLO"
+        assert read_exactly(connection, 6) == b"\x00HELLO"
 
 
 def test_other_names_are_not_looked_up(inside: World) -> None:

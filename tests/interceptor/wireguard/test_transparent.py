@@ -14,6 +14,7 @@ import pytest
 from tests.fakes.upstream import Script, sse
 from tests.interceptor.wireguard.world import ADDRESSES, CANARY, OTHER, World, talk
 from tests.patience import PATIENCE_S
+from tests.sockets import read_until
 
 ODD_HEAD = (
     b"POST /v1/messages?b=2&a=%%7e HTTP/1.1\r\nhOsT: evil.test\r\nX-Zeta: 1\r\nx-alpha:"
@@ -277,7 +278,7 @@ def test_a_client_that_goes_away_is_recorded(world: World) -> None:
             b"PUT /half HTTP/1.1\r\nHost: evil.test\r\nExpect: 100-continue\r\nContent-Length:"
             b" 100\r\n\r\n"
         )
-        assert b" 100 " in connection.recv(1000)
+        assert b" 100 " in read_until(connection, b"\r\n\r\n")
         connection.sendall(b"half")
         connection.shutdown(socket.SHUT_RDWR)
     record = world.record(path="/half")

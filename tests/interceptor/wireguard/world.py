@@ -68,7 +68,7 @@ class World:
 
     def records(self, **wanted: Any) -> list[FlowRecord]:
         """Wait for records with these values."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             found = [
                 r
