@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -18,6 +18,8 @@ from xdist.scheduler import LoadFileScheduling
 
 CHOICES = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "newfirst", "stepwise")
 """Options that look at all tests before the first one runs."""
+SHARING_FOLDERS = ("browser",)
+"""Folders whose files share what takes a worker long to start: a browser, a proxy and its console."""
 LATE = "collects_late"
 """Word of the controller to its workers."""
 
@@ -47,12 +49,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 class FileByFile(LoadFileScheduling):
     """A scheduler whose workers have two files each: the one that runs and the next one.
 
+    The first worker that gets a file of a sharing folder gets the folder's other files, too. When
+    no other files are left, any worker takes them: to start anew is better than to wait.
+
     It is also a plugin of the controller: the terminal shows the share of files that are complete.
     """
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
+        self._owners: dict[str, Any] = {}
         config.pluginmanager.register(self)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        free = (scope for scope in self.workqueue if self._owner_of(scope) in (None, node))
+        chosen = next(free, next(iter(self.workqueue)))
+        if folder := sharing_folder(chosen):
+            self._owners.setdefault(folder, node)
+        self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
+
+    def _owner_of(self, scope: str) -> Any:
+        """Return the worker that alone runs the files of this one's folder, if there is one."""
+        return self._owners.get(sharing_folder(scope))
 
     def _reschedule(self, node: Any) -> None:
         if self._pending_of(self.assigned_work[node]) < 2:
@@ -77,6 +95,11 @@ class FileByFile(LoadFileScheduling):
         complete = count - len(self.workqueue) - running
         reported = max(terminal.reported_progress, 1)
         terminal._session.testscollected = reported * count // max(complete, 1)
+
+
+def sharing_folder(scope: str) -> str:
+    """Return the sharing folder of a file: `tests/browser/test_a.py` → `browser`; else ""."""
+    return next((name for name in PurePath(scope).parts[:-1] if name in SHARING_FOLDERS), "")
 
 
 class FileTurn(pytest.Item):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.environment import ROOT
+from tests.patience import PATIENCE_S
 
 MODULE = """
 import os, pathlib
@@ -84,3 +85,48 @@ def test_a_choice_of_tests_looks_at_all_of_them_first(folder: Path) -> None:
     said = run(folder, "-k", "test_c")
     assert imports(folder) == sorted([f"test_{name}" for name in NAMES] * 2)
     assert "1 failed, 2 passed" in said
+
+
+SHARING = """
+import os, time
+{wait}
+def test_it():
+    with open("workers", "a") as file:
+        file.write(os.environ["PYTEST_XDIST_WORKER"] + " ")
+"""
+# The others are not through before the last file of the folder has begun.
+WAIT = f"""
+deadline = time.monotonic() + {PATIENCE_S}
+while not (os.path.exists("workers") and open("workers").read().count(" ") >= 3):
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+"""
+
+
+def test_one_worker_runs_the_files_that_share_a_browser(tmp_path: Path) -> None:
+    shared = tmp_path / "browser"
+    shared.mkdir()
+    for name in "abc":
+        (shared / f"test_{name}.py").write_text(SHARING.format(wait=""))
+    for name in "xyz":
+        (tmp_path / f"test_{name}.py").write_text(SHARING.format(wait=WAIT))
+    assert "6 passed" in run(tmp_path, "--no-loadscope-reorder")
+    workers = (tmp_path / "workers").read_text().split()
+    assert len(set(workers[:3])) == 1 and set(workers[3:]) != set(workers[:3])
+
+
+def test_a_worker_that_has_nothing_else_helps(tmp_path: Path) -> None:
+    shared = tmp_path / "browser"
+    shared.mkdir()
+    for name in "ab":
+        # Each waits for the other, so both have to run at once.
+        (shared / f"test_{name}.py").write_text(f"""
+import os, pathlib, time
+def test_it():
+    pathlib.Path("{name}").touch()
+    deadline = time.monotonic() + {PATIENCE_S}
+    while not (os.path.exists("a") and os.path.exists("b")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+""")
+    assert "2 passed" in run(tmp_path)
