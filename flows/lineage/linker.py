@@ -350,14 +350,16 @@ def _model(flow: Flow) -> str:
 
 
 def _call(flow: Flow, read: ReadFlow, memo: MessageMemo | None = None) -> PromptCall | None:
+    repeated = read.repeated = memo.repeated(read.request) if memo is not None else None
     call = prompt_call(
         flow.pk,
         flow.started_at.timestamp(),
         _model(flow),
-        read.forwarded,
+        read.forwarded if repeated is None else repeated.body,
         is_cached=_is_cached(flow),
         data=read.request,
         memo=memo,
+        repeated=repeated,
     )
     if call is None:
         return None

@@ -8,7 +8,10 @@ is kept with its digests:
     next     {"model":"m","messages":[{…0…},{…1…},{…2…}]}   same bytes up to the end of 1
 
 What is the same from the first byte to the end of a message is the same message. The places are
-found by encoding the messages: where the client's bytes differ from that, nothing is kept.
+found by encoding the messages: where the client's bytes differ from that, nothing is kept. Once
+they are known, the next request is parsed without the messages that it repeats:
+
+    next     {"model":"m","messages":[{…2…}]}
 
 Digests live as long as the process, so those of usual messages are Python's own hashes of their
 texts, which need no encoding: a tenth of the time.
@@ -30,8 +33,10 @@ from flows.lineage.prompt_parts import (
     REPLYING_ROLES,
     Part,
     counted_json,
+    only_messages,
     parts_of_message,
 )
+from flows.reading.json_text import parse_json
 
 DIGEST_BYTES: Final = 8
 KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -53,18 +58,39 @@ class MessageParts(NamedTuple):
     replies: Sequence[bytes]
 
 
+class Repeated(NamedTuple):
+    """Messages that a request repeats of an earlier one, and what is left of it without them.
+
+    `is_all`: the earlier request has no other messages.
+    """
+
+    flow_id: str
+    message_count: int
+    is_all: bool
+    body: dict[str, Any]
+
+
 @dataclass(slots=True)
 class _Body:
     """A body, and its messages' parts.
 
-    `ends`: the indexes behind its first messages, as far as another body was found to share them.
+    `ends`: the indexes behind its first messages, as far as they are known.
     `has_one_key`: the messages are certainly those behind the first key; None before a look.
     """
 
+    flow_id: str
     data: bytes
     ends: list[int]
     parts: list[MessageParts]
     has_one_key: bool | None = None
+
+
+class _Shared(NamedTuple):
+    """An earlier body, and how many bytes another one begins with as it does."""
+
+    number: int
+    body: _Body
+    size_bytes: int
 
 
 class MessageMemo:
@@ -75,42 +101,97 @@ class MessageMemo:
         self._bodies: OrderedDict[int, _Body] = OrderedDict()
         self._bytes = 0
         self._next = 0
+        # Of the last body that was looked for: it is asked for a second time at once.
+        self._last: tuple[bytes, _Shared | None] = (b"", None)
 
-    def parts_of(self, data: bytes, messages: Sequence[Any]) -> list[MessageParts]:
-        """Return the parts of `messages`, the value of "messages" in the JSON `data`."""
+    def repeated(self, data: bytes) -> Repeated | None:
+        """Return what the JSON `data` repeats; None where all of it is to be read."""
+        start = _start_of_messages(data)
+        shared = self._shared(data, start) if start is not None else None
+        if start is None or shared is None:
+            return None
+        earlier = shared.body
+        count = sum(1 for end in earlier.ends if _is_shared(end, data, shared))
+        if not count or not self._has_one_key(data, shared):
+            return None
+        end = earlier.ends[count - 1]
+        left = data[end + 1 :] if data[end : end + 1] == b"," else data[end:]
+        body = parse_json(data[:start] + left).value
+        # The newest message is read in any case.
+        if not only_messages(body):
+            return None
+        return Repeated(earlier.flow_id, count, count == len(earlier.parts), body)
+
+    def parts_of(
+        self,
+        flow_id: str,
+        data: bytes,
+        messages: Sequence[Any],
+        repeated: Repeated | None = None,
+    ) -> list[MessageParts]:
+        """Return the parts of all messages of the JSON `data`.
+
+        `messages`: the value of "messages", or without those that are `repeated`.
+        """
         start = _start_of_messages(data)
         if start is None:
             return message_parts(messages, 0)
-        known = self._longest(data, start, messages)
-        parts = [*known.parts, *message_parts(messages, len(known.parts))]
-        self._keep(_Body(data, known.ends, parts, known.has_one_key))
-        return parts
+        shared = self._shared(data, start)
+        self._last = (b"", None)
+        body = _Body(flow_id, data, [], [])
+        if shared is not None:
+            body.has_one_key = self._has_one_key(data, shared)
+        if shared is None or not body.has_one_key:
+            body.parts = message_parts(messages, 0)
+        else:
+            self._go_on(body, start, messages, shared, repeated)
+        self._keep(body)
+        return body.parts
 
-    def _longest(self, data: bytes, start: int, messages: Sequence[Any]) -> _Body:
-        """Return the earlier body that shares most messages, cut to these.
-
-        One that is continued is forgotten: the new one takes its place.
-        """
-        shared_bytes, found, found_number = 0, None, -1
-        for number, body in self._bodies.items():
-            same_bytes = common_prefix(data, body.data)
-            if same_bytes > shared_bytes:
-                shared_bytes, found, found_number = same_bytes, body, number
-        if found is None or shared_bytes <= start:
-            return _Body(data, [], [])
-        if found.has_one_key is None:
-            found.has_one_key = found.data.find(_KEY, start) < 0
-        has_one_key = found.has_one_key and data.find(_KEY, shared_bytes - len(_KEY)) < 0
-        if not has_one_key:
-            return _Body(data, [], [], has_one_key)
-        # Behind a message comes a comma or the end: `1` may go on as `12`.
-        ends = [end for end in found.ends if end < shared_bytes]
-        _add_ends(ends, data, start, messages[: len(found.parts)], shared_bytes)
-        count = len(ends)
+    def _go_on(
+        self,
+        body: _Body,
+        start: int,
+        messages: Sequence[Any],
+        shared: _Shared,
+        repeated: Repeated | None,
+    ) -> None:
+        """Set the parts of a body, those that an earlier one has from there."""
+        earlier = shared.body
+        if repeated is not None:
+            count = repeated.message_count
+            body.ends = earlier.ends[:count]
+            _add_ends(body, start, messages)
+            new = messages
+        else:
+            _add_ends(body, start, messages)
+            ends = body.ends[: len(earlier.parts)]
+            count = sum(1 for end in ends if _is_shared(end, body.data, shared))
+            new = messages[count:]
+        body.parts = [*earlier.parts[:count], *message_parts(new, 0)]
         # Of two conversations with one beginning each goes on from its own.
-        if count >= len(found.parts) - 1:
-            self._forget(found_number)
-        return _Body(data, ends, found.parts[:count], has_one_key)
+        if count >= len(earlier.parts) - 1:
+            self._forget(shared.number)
+
+    def _shared(self, data: bytes, start: int) -> _Shared | None:
+        """Return the earlier body that goes on longest as this one begins."""
+        last_data, found = self._last
+        if last_data is data:
+            return found
+        found, longest = None, start
+        for number, body in self._bodies.items():
+            size_bytes = common_prefix(data, body.data)
+            if size_bytes > longest:
+                found, longest = _Shared(number, body, size_bytes), size_bytes
+        self._last = (data, found)
+        return found
+
+    def _has_one_key(self, data: bytes, shared: _Shared) -> bool:
+        """Return whether both bodies have their messages behind their first key, for certain."""
+        earlier = shared.body
+        if earlier.has_one_key is None:
+            earlier.has_one_key = earlier.data.count(_KEY) == 1
+        return earlier.has_one_key and data.find(_KEY, shared.size_bytes - len(_KEY)) < 0
 
     def _keep(self, body: _Body) -> None:
         if len(body.data) > self._kept_bytes:
@@ -218,22 +299,27 @@ def _start_of_messages(data: bytes) -> int | None:
     return start + 1
 
 
-def _add_ends(
-    ends: list[int], data: bytes, start: int, messages: Sequence[Any], limit: int
-) -> None:
-    """Add the indexes behind the further messages, as long as they are written as expected.
+def _is_shared(end: int, data: bytes, shared: _Shared) -> bool:
+    """Return whether a message that ends here in the one body does in the other as well.
 
-    Only indexes below `limit`.
+    Behind a message comes a comma or the end: `1` may go on as `12`.
     """
-    at = ends[-1] + 1 if ends else start
-    for message in messages[len(ends) :]:
+    if end < shared.size_bytes:
+        return True
+    return end == shared.size_bytes and data[end : end + 1] in (b",", b"]")
+
+
+def _add_ends(body: _Body, start: int, messages: Sequence[Any]) -> None:
+    """Add the indexes behind further messages, as long as they are written as expected."""
+    data = body.data
+    at = body.ends[-1] + 1 if body.ends else start
+    for message in messages:
         try:
             encoded = orjson.dumps(message)
         except TypeError:
             return
         end = at + len(encoded)
-        is_expected = data.startswith(encoded, at) and data[end : end + 1] in (b",", b"]")
-        if end >= limit or not is_expected:
+        if not data.startswith(encoded, at) or data[end : end + 1] not in (b",", b"]"):
             return
-        ends.append(end)
+        body.ends.append(end)
         at = end + 1

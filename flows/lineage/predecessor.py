@@ -22,12 +22,14 @@ something only beside the earlier call's own question:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from flows.lineage.prompt_call import PromptCall
 
+type _Sizes = Callable[[], dict[bytes, int]]
 Kinship = Literal["continued", "repeated", "broken", "compacted"]
 _ALIKE_SHARE: Final = 0.8
 _ALIKE_CHARS: Final = 40
@@ -64,7 +66,8 @@ def predecessor(now: PromptCall, earlier: Sequence[PromptCall], body: bytes) -> 
     Calls of the same model come first: other models have caches of their own. Calls that failed
     count only if there is no other, because nothing of them was cached. `body` is the request's.
     """
-    sizes = now.message_sizes()
+    # Most calls begin with all of an earlier one, and then they are not needed.
+    sizes = cache(now.message_sizes)
     for is_cached in (True, False):
         usable = [call for call in earlier if call.is_cached is is_cached]
         same_model = _best(now, [call for call in usable if call.model == now.model], sizes, body)
@@ -84,7 +87,7 @@ def _may_switch(now: PromptCall, call: PromptCall) -> bool:
 
 
 def _best(
-    now: PromptCall, calls: Iterable[PromptCall], sizes: dict[bytes, int], body: bytes
+    now: PromptCall, calls: Iterable[PromptCall], sizes: _Sizes, body: bytes
 ) -> _Candidate | None:
     best: _Candidate | None = None
     for call in calls:
@@ -94,16 +97,14 @@ def _best(
     return best
 
 
-def _candidate(
-    now: PromptCall, call: PromptCall, sizes: dict[bytes, int], body: bytes
-) -> _Candidate | None:
+def _candidate(now: PromptCall, call: PromptCall, sizes: _Sizes, body: bytes) -> _Candidate | None:
     if now.goes_on_from:
         # Such a request holds its newest messages alone, so that nothing else can be compared.
         is_named = now.goes_on_from == call.response_id
         return _Candidate(call, "continued", 0) if is_named else None
     if now.digests.startswith(call.digests):
         kinship: Kinship = "repeated" if call.count == now.count else "continued"
-        return _Candidate(call, kinship, sum(call.sizes[call.head :]))
+        return _Candidate(call, kinship, call.message_bytes)
     if not now.replies and not call.replies and not call.is_cut:
         # The usual case where a session asks many single questions: nothing more can prove it.
         return None
@@ -114,13 +115,14 @@ def _candidate(
     if not has_same_reply and not follows and not _is_reworded(now, call):
         return None
     shared = 0
+    of_now = sizes()
     for digest, size in call.message_sizes().items():
-        if digest in sizes:
+        if digest in of_now:
             shared += size
     return _Candidate(call, "broken", shared)
 
 
-def _has_same_reply(now: PromptCall, call: PromptCall, sizes: dict[bytes, int]) -> bool:
+def _has_same_reply(now: PromptCall, call: PromptCall, sizes: _Sizes) -> bool:
     """Return whether both hold a response of a model that strangers do not share."""
     own = call.own_replies
     if own:
@@ -132,7 +134,7 @@ def _has_same_reply(now: PromptCall, call: PromptCall, sizes: dict[bytes, int]) 
         digest = call.digest(index)
         if digest in call.replies:
             break
-        if digest not in sizes:
+        if digest not in sizes():
             return False
     return True
 

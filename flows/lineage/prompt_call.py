@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from flows.lineage.message_memo import (
 )
 from flows.lineage.message_memo import (
     MessageMemo,
+    Repeated,
     compact_parts,
     message_parts,
 )
@@ -84,6 +85,11 @@ class PromptCall:
     """Id of the response whose conversation the provider puts before this request's messages."""
     response_id: str = ""
     """Id of its own response."""
+    message_bytes: int = field(init=False)
+    """Size of all messages."""
+
+    def __post_init__(self) -> None:
+        self.message_bytes = sum(self.sizes[self.head :])
 
     @property
     def count(self) -> int:
@@ -135,10 +141,12 @@ def prompt_call(
     is_cached: bool,
     data: bytes = b"",
     memo: MessageMemo | None = None,
+    repeated: Repeated | None = None,
 ) -> PromptCall | None:
     """Return a request in its compact form; None if it is no prompt.
 
     `data`: the bytes of `body`; with `memo` the messages that an earlier request had are not read.
+    `repeated`: those are not in `body` either.
     """
     messages = only_messages(body)
     if messages is None:
@@ -148,20 +156,22 @@ def prompt_call(
         last = _last_message(parts[head:])
     else:
         front = parts_before_messages(body)
-        compact = memo.parts_of(data, messages) if memo else message_parts(messages, 0)
+        if memo is not None:
+            compact = memo.parts_of(flow_id, data, messages, repeated)
+        else:
+            compact = message_parts(messages, 0)
         last = messages[-1:]
     if not last:
         return None
     every = [compact_parts(front), *compact]
-    sizes = chain.from_iterable(each.sizes for each in every)
     return PromptCall(
         id=flow_id,
         at=at,
         model=model,
         is_cached=is_cached,
-        digests=b"".join(each.digests for each in every),
-        sizes=array("I", [min(size_bytes, 2**31) for size_bytes in sizes]),
-        replies=frozenset(chain.from_iterable(each.replies for each in every)),
+        digests=b"".join([each.digests for each in every]),
+        sizes=array("I", chain.from_iterable([each.sizes for each in every])),
+        replies=frozenset(chain.from_iterable([each.replies for each in every])),
         head=len(front),
         last_text="\n".join(_strings(last))[:_LAST_TEXT_CHARS],
         named_model=repr(body.get("model")),

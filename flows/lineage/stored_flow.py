@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from flows.bodies.store import load_bodies
 from flows.lineage.cache_break import HookBodies
 from flows.lineage.first_difference import SentBodies
+from flows.lineage.message_memo import Repeated
 from flows.models import Flow, FlowParts
 from flows.reading.body_view import BodyView, body_view, side_body, side_plain
 from flows.sides import FlowSide, HookTrace, PartTexts, read_sides, read_traces
@@ -71,11 +73,13 @@ class ReadFlow:
         self._rewriting = stored.rewriting
         self._bodies = bodies
         self._views: dict[tuple[str, bool], BodyView] = {}
+        self.repeated: Repeated | None = None
+        """What the forwarded request repeats of an earlier one, once that was looked for."""
 
-    @property
+    @cached_property
     def request(self) -> bytes:
-        """The forwarded request, decoded."""
-        return self._forwarded.plain
+        """The forwarded request, decoded; it need not be parsed for that."""
+        return side_plain(self._forwarded_side, self._bodies)
 
     @property
     def forwarded(self) -> Any:
@@ -110,7 +114,11 @@ class ReadFlow:
 
     @property
     def _forwarded(self) -> BodyView:
-        return self.view(self._sides.get("forwarded") or self._sides.get("client"))
+        return self.view(self._forwarded_side)
+
+    @property
+    def _forwarded_side(self) -> FlowSide | None:
+        return self._sides.get("forwarded") or self._sides.get("client")
 
     @property
     def _client(self) -> BodyView:

@@ -10,7 +10,13 @@ import orjson
 import pytest
 
 from flows.lineage import message_memo
-from flows.lineage.message_memo import DIGEST_BYTES, MessageMemo, message_parts, parts_of_one
+from flows.lineage.message_memo import (
+    DIGEST_BYTES,
+    MessageMemo,
+    MessageParts,
+    message_parts,
+    parts_of_one,
+)
 from flows.lineage.prompt_call import prompt_call
 from flows.lineage.prompt_parts import parts_of_message
 
@@ -29,6 +35,17 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(message_memo, "parts_of_one", counted)
     monkeypatch.setattr(message_memo, "LEAST_BYTES", 0)
+
+
+def _read(memo: MessageMemo, data: bytes) -> list[MessageParts]:
+    """Read a body in the way that the memo allows; what it repeats is what it says."""
+    body = orjson.loads(data)
+    repeated = memo.repeated(data)
+    if repeated is None:
+        return memo.parts_of("f", data, body["messages"])
+    left = body | {"messages": body["messages"][repeated.message_count :]}
+    assert orjson.dumps(repeated.body) == orjson.dumps(left)
+    return memo.parts_of("f", data, repeated.body["messages"], repeated)
 
 
 def _message(random: Random, number: int) -> Any:
@@ -86,7 +103,7 @@ def test_repeated_messages_have_the_digests_that_reading_gives(seed: int) -> Non
             nested = {"metadata": {"messages": random.choice([[1], messages[:1]])}}
             body = random.choice([body | nested, nested | body])
         data = _written(random, body)
-        assert memo.parts_of(data, orjson.loads(data)["messages"]) == message_parts(messages, 0)
+        assert _read(memo, data) == message_parts(messages, 0)
 
 
 def _blocks(random: Random) -> list[Any]:
@@ -146,7 +163,7 @@ def test_what_only_looks_like_an_earlier_message_is_read(earlier: bytes, data: b
     memo = MessageMemo()
     for each in (earlier, data):
         messages = orjson.loads(each)["messages"]
-        assert memo.parts_of(each, messages) == message_parts(messages, 0)
+        assert _read(memo, each) == message_parts(messages, 0)
 
 
 def test_of_several_keys_the_last_one_counts() -> None:
@@ -155,7 +172,7 @@ def test_of_several_keys_the_last_one_counts() -> None:
     for more in (b"", b',"messages":["a","x"]', b',"messages":["a","b"]'):
         data += more
         messages = orjson.loads(data + b"}")["messages"]
-        assert memo.parts_of(data + b"}", messages) == message_parts(messages, 0)
+        assert _read(memo, data + b"}") == message_parts(messages, 0)
 
 
 @pytest.mark.parametrize("tail", [{}, {"tools": [{"name": "ls", "input_schema": {"a": 1}}]}])
@@ -167,7 +184,13 @@ def test_a_call_is_the_same_with_a_memo(tail: dict[str, Any]) -> None:
         data = orjson.dumps(body)
         plain = prompt_call("f", 0.0, "m", body, is_cached=True)
         assert plain is not None and plain.replies
-        assert prompt_call("f", 0.0, "m", body, is_cached=True, data=data, memo=memo) == plain
+        repeated = memo.repeated(data)
+        assert (repeated is not None) == (number > 1)
+        left = body if repeated is None else repeated.body
+        call = prompt_call(
+            "f", 0.0, "m", left, is_cached=True, data=data, memo=memo, repeated=repeated
+        )
+        assert call == plain
 
 
 def test_only_new_messages_of_conversations_side_by_side_are_read() -> None:
@@ -179,7 +202,7 @@ def test_only_new_messages_of_conversations_side_by_side_are_read() -> None:
             own.append([own[0][0], turn])
             messages = [*shared, *own]
             COUNTED.clear()
-            memo.parts_of(orjson.dumps({"messages": messages}), messages)
+            _read(memo, orjson.dumps({"messages": messages}))
             # The last one of before, behind which the earlier body ended, and the new one.
             assert len(COUNTED) <= 2 or turn == 1
 
@@ -188,7 +211,7 @@ def test_what_is_kept_is_bounded() -> None:
     memo = MessageMemo(kept_bytes=3000, kept_bodies=3)
     for number in range(20):
         messages = [[number, "x" * 900], "y"]
-        memo.parts_of(orjson.dumps({"messages": messages}), messages)
+        _read(memo, orjson.dumps({"messages": messages}))
         assert len(memo._bodies) <= 3
         assert memo._bytes == sum(len(body.data) for body in memo._bodies.values()) <= 3000
     assert len(memo._bodies) == 3
