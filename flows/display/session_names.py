@@ -34,6 +34,8 @@ _OF_HELPERS: Final = (
 )
 """Beginnings, in lower case, of texts that clients send by themselves."""
 _EXACT: Final = {"quota", "warmup", "count", "ping"}
+_SMALL_SHARE: Final = 8
+"""Of the largest first prompt; titles are asked for with a twentieth of an agent's prompt."""
 _CLIENT: Final = re.compile(r"([A-Za-z][\w.+-]*(?:/[A-Za-z][\w.+-]*)?)[/ ]v?(\d[\w.+-]*)")
 _MAX_CLIENT_CHARS: Final = 60
 
@@ -64,24 +66,34 @@ def user_text(asked: str) -> str:
 
 
 def title_of(openings: Iterable[Opening]) -> str:
-    """Return the first text that the user typed in the session's largest thread.
+    """Return the first text that the user typed in the session's main thread.
 
-    Agents ask short questions beside the conversation, often before it: for a title, for the
-    quota. Their threads are small. Without any text of a user the title is "".
+    Without any text of a user the title is "".
     """
-    first_text: dict[str, str] = {}
-    largest: dict[str, int] = {}
+    typed = []
     for opening in openings:
-        text = user_text(opening.asked)
-        if not text:
-            continue
-        first_text.setdefault(opening.thread, text)
-        tokens = opening.input_tokens or 0
-        largest[opening.thread] = max(largest.get(opening.thread, 0), tokens)
-    if not largest:
-        return ""
-    # Of equal threads the earliest one wins: max() returns the first.
-    return first_text[max(largest, key=lambda thread: largest[thread])]
+        if text := user_text(opening.asked):
+            typed.append(opening._replace(asked=text))
+    main = main_thread((opening.thread, opening.input_tokens) for opening in typed)
+    return next((opening.asked for opening in typed if opening.thread == main), "")
+
+
+def main_thread(requests: Iterable[tuple[str, int | None]]) -> str:
+    """Return the thread of the agent's own conversation; "" without requests.
+
+    It is the earliest one that does not begin small. Agents ask short questions beside the
+    conversation, often before it: for a title, for the quota. Sub-agents begin later; they may grow
+    larger than the conversation that started them.
+
+    Args:
+        requests: thread and input tokens of the session's requests from its start, in order.
+    """
+    first: dict[str, int] = {}
+    for thread, tokens in requests:
+        # A request that failed reports no tokens.
+        first[thread] = first.get(thread) or tokens or 0
+    least = max(first.values(), default=0) / _SMALL_SHARE
+    return next((thread for thread, tokens in first.items() if tokens >= least), "")
 
 
 def client_name(user_agent: str) -> str:

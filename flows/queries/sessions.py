@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
+from flows.display.session_names import main_thread
 from flows.models import FAILED, Flow, FlowLink
 
 MAX_ROWS: Final = 500
@@ -130,6 +131,7 @@ def session_of(flows_of_session: QuerySet[Flow], session_id: str) -> Session | N
     flows = list(newest_first[:MAX_ROWS])
     flows.reverse()
     threads = _threads(flows)
+    _mark_main(threads, flows, is_complete=totals["requests"] == len(flows))
     rows = _rows(flows, {thread.key: thread for thread in threads})
     highest = _draw(rows)
     return Session(
@@ -204,13 +206,17 @@ def _threads(flows: Sequence[Flow]) -> list[Thread]:
         if key not in threads:
             threads[key] = Thread(key, _letter(len(threads)))
         _count_in(threads[key], flow)
-    if threads:
-        # The agent's own conversation fills the largest context; side questions are short.
-        main = max(
-            threads.values(), key=lambda thread: (thread.largest_tokens or 0, thread.requests)
-        )
-        main.main = True
     return list(threads.values())
+
+
+def _mark_main(threads: Sequence[Thread], flows: Sequence[Flow], *, is_complete: bool) -> None:
+    main = main_thread((thread_key(flow), flow.input_tokens) for flow in flows)
+    if not is_complete:
+        # Where the session began is not known. The conversation fills the largest context.
+        largest = max(threads, key=lambda thread: (thread.largest_tokens or 0, thread.requests))
+        main = largest.key
+    for thread in threads:
+        thread.main = thread.key == main
 
 
 def _count_in(thread: Thread, flow: Flow) -> None:

@@ -6,7 +6,8 @@ import pytest
 import time_machine
 from django.test import Client
 
-from flows.display.session_names import Opening, client_name, title_of, user_text
+from flows.display.session_names import Opening, client_name, main_thread, title_of, user_text
+from flows.queries import sessions
 from flows.sessions.session_list import session_page
 from tests.flows.seed import NOW, add_flow
 
@@ -30,7 +31,37 @@ def test_clients_own_texts_are_no_text_of_the_user(asked: str, typed: str) -> No
     assert user_text(asked) == typed
 
 
-def test_the_title_is_the_first_text_of_the_largest_thread() -> None:
+def test_sub_agents_that_outgrow_the_conversation_do_not_name_it() -> None:
+    openings = [
+        Opening("title", "Name this conversation", 900),
+        Opening("main", "Compare three libraries", None),
+        Opening("main", "Compare three libraries", 19_000),
+        Opening("agent", "Look at library 1", 21_000),
+        Opening("other", "Look at library 2", 12_000),
+        Opening("agent", "Look at library 1", 60_000),
+    ]
+    assert title_of(openings) == "Compare three libraries"
+    assert main_thread((each.thread, each.input_tokens) for each in openings) == "main"
+    assert main_thread([]) == ""
+
+
+@pytest.mark.parametrize(("shown", "main"), [(500, "m"), (3, "sub")])
+def test_the_main_thread_of_a_session(
+    shown: int, main: str, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_ROWS", shown)
+    for number, (thread, tokens) in enumerate(
+        [("m", 900), ("sub", 700), ("sub", 9000), ("m", 950)]
+    ):
+        add_flow(
+            f"f{number}", 60 - number, session_id="s", conversation_id=thread, input_tokens=tokens
+        )
+    found = sessions.session("s")
+    assert found is not None
+    assert [thread.key for thread in found.threads if thread.main] == [main]
+
+
+def test_the_title_is_the_first_text_of_the_main_thread() -> None:
     openings = [
         Opening("quota", "quota", 9),
         Opening("title", "Name this conversation", 300),
