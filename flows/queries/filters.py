@@ -69,7 +69,7 @@ class FlowFilter(django_filters.FilterSet):
     stream = django_filters.BooleanFilter(label="Streamed", field_name="is_stream")
     error = django_filters.BooleanFilter(label="Failed", method="by_error")
     state = django_filters.ChoiceFilter(label="State", choices=Flow.State.choices)
-    session = django_filters.CharFilter(label="Session", field_name="session_id")
+    session = django_filters.CharFilter(label="Session", method="by_session")
     hook = django_filters.CharFilter(label="Changed by hook", method="by_hook")
     hook_ran = django_filters.CharFilter(label="Hook ran", method="by_hook_ran")
     lossy = django_filters.BooleanFilter(label="Translation lost something", field_name="is_lossy")
@@ -169,6 +169,13 @@ class FlowFilter(django_filters.FilterSet):
         """Keep flows with this model, requested or sent."""
         del name
         return queryset.filter(Q(requested_model=value) | Q(sent_model=value))
+
+    def by_session(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """Keep flows of a session; the id of a guessed one begins with "~"."""
+        del name
+        if value.startswith("~"):
+            return queryset.filter(link__session=value)
+        return queryset.filter(session_id=value)
 
     def by_status(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Keep flows by the first digit of their status ("5xx"), or those without one."""

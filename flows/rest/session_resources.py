@@ -34,7 +34,8 @@ class SessionListView(RecordView):
     def get(self, request: Request) -> HttpResponse:
         """Return a page of sessions: title, client, requests, times, tokens, cost.
 
-        `title` is the first text that the user typed, "" where there is none.
+        `title` is the first text that the user typed, "" where there is none. Of a `guessed`
+        session the client sends no id: client, run, time and prefix decided.
         """
         cursor_of(request)
         page = session_page(request.query_params.get("cursor", ""))
@@ -43,7 +44,8 @@ class SessionListView(RecordView):
 
 
 def _listed(row: SessionRow) -> dict[str, Any]:
-    return asdict(row) | {"duration_ms": row.duration_ms, "live": row.live > 0}
+    more = {"duration_ms": row.duration_ms, "live": row.live > 0, "guessed": row.is_guessed}
+    return asdict(row) | more
 
 
 class SessionView(RecordView):

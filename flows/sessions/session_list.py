@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import starmap
 from typing import Any, Final
 
 from django.db.models import Count, F, Max, Min, Q, Window
@@ -14,13 +15,16 @@ from django.utils import timezone
 
 from flows.display.session_names import Opening, client_name, title_of
 from flows.models import FAILED, Flow
-from flows.queries.cursor import make_position, parse_cursor
+from flows.queries.cursor import Cursor, make_position, parse_cursor
 from flows.queries.sessions import cache_share, sums_of_tokens
+from flows.sessions.guessed_sessions import Dated, newest_guessed
 
 PAGE_SESSIONS: Final = 40
 _OPENINGS: Final = 12
 """First requests of a session that may hold its title."""
-_OPENING_FIELDS: Final = ("session_id", "conversation_id", "asked", "input_tokens")
+_OPENING_FIELDS: Final = ("conversation_id", "asked", "input_tokens")
+_GUESSED: Final = "~"
+"""What the ids of guessed sessions begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class SessionRow:
     cache_share: float | None
 
     @property
+    def is_guessed(self) -> bool:
+        """True if the client sends no session id, and the recorder found what belongs together."""
+        return self.id.startswith(_GUESSED)
+
+    @property
     def duration_ms(self) -> float:
         """Milliseconds from the first request to the last one's end, or to now if one runs."""
         ended = timezone.now() if self.live else self.ended
@@ -58,23 +67,36 @@ class SessionPage:
 
 
 def session_page(cursor: str = "", rows: int = PAGE_SESSIONS) -> SessionPage:
-    """Return a page of sessions; text that is not a cursor means the first page. Three queries."""
+    """Return a page of sessions; text that is not a cursor means the first page.
+
+    Four queries; three more with sessions of clients that send no id.
+    """
+    position = parse_cursor(cursor)
+    guessed = newest_guessed(position)
+    found = sorted([*_newest_named(position, rows + 1), *guessed.sessions], reverse=True)
+    is_cut = False
+    if guessed.reached is not None:
+        # Behind the window may be more of them, between the others. They have pages of their own.
+        seen = [each for each in found if each.newest >= guessed.reached]
+        is_cut = 0 < len(seen) < len(found)
+        found = seen or found
+    shown = found[:rows]
+    older = ""
+    if is_cut or len(found) > rows:
+        older = make_position(*shown[-1])
+    return SessionPage(_rows([each.id for each in shown]), older)
+
+
+def _newest_named(position: Cursor | None, most: int) -> list[Dated]:
+    """Return the newest sessions with an id of their client."""
     named = Flow.objects.exclude(session_id="").values("session_id")
     # The index on session and time answers this without a look at the rows.
     newest = named.annotate(newest=Max("started_at")).order_by("-newest", "-session_id")
-    position = parse_cursor(cursor)
     if position is not None:
         at, session_id = position
         newest = newest.filter(Q(newest__lt=at) | Q(newest=at, session_id__lt=session_id))
     # One session more than is shown tells if there is another page.
-    found = list(newest.values_list("session_id", "newest")[: rows + 1])
-    shown = found[:rows]
-    ids = [session_id for session_id, _ in shown]
-    older = ""
-    if len(found) > rows:
-        last_id, last_time = shown[-1]
-        older = make_position(last_time, last_id)
-    return SessionPage(_rows(ids), older)
+    return list(starmap(Dated, newest.values_list("newest", "session_id")[:most]))
 
 
 def _rows(ids: Sequence[str]) -> list[SessionRow]:
@@ -91,7 +113,24 @@ def _rows(ids: Sequence[str]) -> list[SessionRow]:
 
 
 def _totals(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    of_page = Flow.objects.filter(session_id__in=ids).values("session_id")
+    totals: dict[str, dict[str, Any]] = {}
+    for column, of_column in _by_column(ids):
+        totals |= _totals_by(column, of_column)
+    return totals
+
+
+def _by_column(ids: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the columns that have the ids of sessions, with those ids."""
+    named = [session_id for session_id in ids if not session_id.startswith(_GUESSED)]
+    guessed = [session_id for session_id in ids if session_id.startswith(_GUESSED)]
+    if named:
+        yield "session_id", named
+    if guessed:
+        yield "link__session", guessed
+
+
+def _totals_by(column: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    of_page = Flow.objects.filter(**{f"{column}__in": ids}).values(session=F(column))
     # The model's own order would divide the groups.
     totals = of_page.order_by().annotate(
         requests=Count("pk"),
@@ -105,11 +144,14 @@ def _totals(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         run=Max("run_label"),
         **sums_of_tokens(),
     )
-    return {values["session_id"]: dict(values) for values in totals}
+    return {values["session"]: dict(values) for values in totals}
 
 
 def titles_of(ids: Sequence[str]) -> dict[str, str]:
-    """Return the titles of sessions by id, "" where none is known. One query; none without ids."""
+    """Return the titles of sessions by id, "" where none is known. One query; none without ids.
+
+    One more if some are guessed.
+    """
     if not ids:
         return {}
     return {session_id: title_of(openings) for session_id, openings in _openings(ids).items()}
@@ -123,12 +165,13 @@ def add_titles(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _openings(ids: Sequence[str]) -> dict[str, list[Opening]]:
-    number = Window(RowNumber(), partition_by=F("session_id"), order_by=F("started_at").asc())
-    asked = Flow.objects.filter(session_id__in=ids).exclude(asked="")
-    first = asked.annotate(number=number).filter(number__lte=_OPENINGS).order_by("started_at")
     found: dict[str, list[Opening]] = {}
-    for session_id, thread, text, tokens in first.values_list(*_OPENING_FIELDS):
-        found.setdefault(session_id, []).append(Opening(thread, text, tokens))
+    for column, of_column in _by_column(ids):
+        number = Window(RowNumber(), partition_by=F(column), order_by=F("started_at").asc())
+        asked = Flow.objects.filter(**{f"{column}__in": of_column}).exclude(asked="")
+        first = asked.annotate(number=number).filter(number__lte=_OPENINGS).order_by("started_at")
+        for session_id, thread, text, tokens in first.values_list(column, *_OPENING_FIELDS):
+            found.setdefault(session_id, []).append(Opening(thread, text, tokens))
     return found
 
 
@@ -137,7 +180,7 @@ def _row(totals: dict[str, Any], openings: Sequence[Opening]) -> SessionRow:
     if totals["finished"] is not None:
         ended = max(ended, totals["finished"])
     return SessionRow(
-        id=totals["session_id"],
+        id=totals["session"],
         title=title_of(openings),
         client=client_name(totals["agent"]),
         run=totals["run"],

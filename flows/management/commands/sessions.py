@@ -39,7 +39,10 @@ class Command(BaseCommand):
     def handle(self, *_: Any, number: int, **options: Any) -> None:
         found = session_page(rows=number).sessions
         if options["json"]:
-            values = [asdict(row) | {"duration_ms": row.duration_ms} for row in found]
+            values = [
+                asdict(row) | {"duration_ms": row.duration_ms, "guessed": row.is_guessed}
+                for row in found
+            ]
             print_values(values, self.stdout)
             return
         if not found:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import time_machine
 from django.test import Client
 
 from flows.display.session_names import Opening, client_name, main_thread, title_of, user_text
+from flows.models import FlowLink
 from flows.queries import sessions
+from flows.sessions import guessed_sessions
 from flows.sessions.session_list import session_page
 from tests.flows.seed import NOW, add_flow
 
@@ -121,6 +125,60 @@ def test_pages_of_sessions_follow_each_other(three_sessions: None) -> None:
     ids = [row.id for page in (first, second) for row in page.sessions]
     assert ids == ["b", "a", "c"]
     assert (bool(first.older), second.older) == (True, "")
+
+
+def guess(session: str, *names: str) -> None:
+    for name in names:
+        FlowLink.objects.create(
+            flow_id=name, session=session, guessed=True, thread=names[0], parts=3
+        )
+
+
+@pytest.fixture
+def with_guessed(three_sessions: None) -> None:
+    """Two conversations without an id between the sessions, and a question beside them."""
+    for name, minutes in (("g1", 66), ("h1", 64), ("g3", 55), ("g2", 45), ("h2", 62), ("one", 44)):
+        tokens = None if name == "one" else 500
+        add_flow(name, minutes, asked=f"Ask {name}", input_tokens=tokens, conversation_id=name[0])
+    guess("~g1", "g1", "g2", "g3")
+    guess("~h1", "h1", "h2")
+    guess("~one", "one")
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 40])
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 3000])
+def test_sessions_without_an_id_stand_between_the_others(
+    rows: int, window: int, with_guessed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guessed_sessions, "WINDOW_FLOWS", window)
+    cursor, listed = "", []
+    for _ in range(9):
+        page = session_page(cursor, rows)
+        listed += page.sessions
+        cursor = page.older
+        if not cursor:
+            break
+    ids = [row.id for row in listed]
+    # A window full of single questions hides what is behind it; nothing comes twice.
+    assert [each for each in ids if each[0] != "~"] == ["b", "a", "c"]
+    assert ids == [each for each in ["b", "~g1", "a", "~h1", "c"] if each in ids]
+    if window > 2:
+        assert len(ids) == 5
+        g = listed[1]
+        assert (g.title, g.requests, g.input_tokens, g.is_guessed) == ("Ask g1", 3, 1500, True)
+
+
+def test_a_guessed_session_is_named_so_and_leads_to_its_flows(
+    with_guessed: None, staff: Client
+) -> None:
+    html = staff.get("/flows/sessions/").content.decode()
+    assert html.count(">guessed</span>") == 2
+    rows = {row["id"]: row["guessed"] for row in staff.get("/api/sessions/").json()["results"]}
+    assert rows == {"b": False, "~g1": True, "a": False, "~h1": True, "c": False}
+    page = staff.get("/flows/session/~g1/").content.decode()
+    (address,) = re.findall(r'href="(/flows/\?session=[^"]*)"', page)
+    shown = staff.get(address).content.decode()
+    assert "Ask g1" in shown and "Ask g2" in shown and "Ask h1" not in shown
 
 
 def test_the_page_and_rest_show_them(three_sessions: None, staff: Client) -> None:
