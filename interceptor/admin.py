@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from interceptor.access.client_token import fill_with_new_token
 from interceptor.hooks import HOOKS
@@ -22,13 +22,15 @@ from interceptor.models import ClientToken, HookSetting, InterceptorStatus, Perp
 from interceptor.validation import sets_new_hook_path
 from providers.audit.log import caller_of, record_audit
 from providers.config_admin import ConfigModelAdmin, token_page
+from providers.models import Provider
 from providers.services import CODE_REFUSED, may_set_code
 from providers.web.column import column
 
 if TYPE_CHECKING:
     _HookModelForm = forms.ModelForm[HookSetting]
+    _TokenModelForm = forms.ModelForm[ClientToken]
 else:
-    _HookModelForm = forms.ModelForm
+    _HookModelForm = _TokenModelForm = forms.ModelForm
 
 
 class HookSettingForm(_HookModelForm):
@@ -111,10 +113,34 @@ class HookSettingAdmin(ConfigModelAdmin):
         )
 
 
+class ClientTokenForm(_TokenModelForm):
+    """A client token; the providers that it may use are ticked."""
+
+    providers = forms.MultipleChoiceField(
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Those it may use. Without any, it may use all.",
+    )
+
+    class Meta:
+        model = ClientToken
+        fields = ["name", "enabled", "providers"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = list(Provider.objects.order_by("name").values_list("name", flat=True))
+        # A provider may have gone since, or be named before it is made.
+        gone = [(name, f"{name} (no such provider)") for name in self.instance.providers]
+        choices = [(name, name) for name in names]
+        choices += [choice for choice in gone if choice[0] not in names]
+        cast(forms.MultipleChoiceField, self.fields["providers"]).choices = choices
+
+
 @admin.register(ClientToken)
 class ClientTokenAdmin(ConfigModelAdmin):
     """Keys of clients; the clear text is shown once, when it is made."""
 
+    form = ClientTokenForm
     list_display = ["name", "enabled", "shown_providers", "created_at"]
     list_editable = ["enabled"]
     fields = ["name", "enabled", "providers"]

@@ -21,7 +21,8 @@ from providers.credentials import actions, board, reveal
 from providers.credentials.credential_states import unset_variable
 from providers.forms import ProviderForm, RuleForm
 from providers.listing.rule_listing import conditions_of, rule_hits, transform_proposal
-from providers.models import ModelFact, Provider, TransformRule
+from providers.models import Provider, TransformRule
+from providers.own_facts import admin as fact_admin  # noqa: F401
 from providers.presets.preset_table import Preset, presets
 from providers.prices import admin as price_admin  # noqa: F401
 from providers.services import may_set_code, sentinel_keys
@@ -177,16 +178,6 @@ def _code_hint(request: HttpRequest) -> str:
         if may_set_code(request.user)
         else f"{text} Commands and files are set with ccproxy importconfig."
     )
-
-
-@admin.register(ModelFact)
-class ModelFactAdmin(ConfigModelAdmin):
-    """Admin of the operator's facts about models."""
-
-    list_display = ["__str__", "facts", "enabled", "position"]
-    list_editable = ["enabled", "position"]
-    search_fields = ["model", "host", "comment"]
-    fields = ["model", "host", "facts", "enabled", "position", "source", "comment"]
 
 
 @admin.register(TransformRule)

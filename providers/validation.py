@@ -261,7 +261,7 @@ def validate_fact(row: FactsRow) -> None:
     if problem := check_json(row.facts):
         raise ValidationError({"facts": problem})
     if not isinstance(row.facts, dict) or not row.facts:
-        raise ValidationError({"facts": "Give an object of at least one fact."})
+        raise ValidationError({"facts": "State at least one fact."})
     try:
         own_row(OwnFacts(row.model, row.host, row.facts))
     except (ValueError, TypeError) as exc:

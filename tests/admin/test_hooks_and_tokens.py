@@ -11,6 +11,7 @@ from ccproxy_site.console.api_tokens import token_digest
 from interceptor.models import ClientToken, HookSetting
 from providers.models import AuditEntry
 from providers.services import CODE_REFUSED
+from tests.rows import make_provider
 
 ADD = "/admin/interceptor/hooksetting/add/"
 
@@ -103,6 +104,28 @@ def test_a_client_token_is_shown_once(browser: Client):
     row.refresh_from_db()
     assert (row.name, row.enabled) == ("desk", False)
     assert row.token_sha256 == hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_the_providers_of_a_token_are_ticked(browser: Client):
+    for name in ("anthropic", "openai"):
+        make_provider(name)
+    row = ClientToken.objects.create(name="ci", token_sha256="0" * 64, providers=["gone"])
+    page = f"/admin/interceptor/clienttoken/{row.pk}/change/"
+    shown = browser.get(page).content.decode()
+    ticked = re.findall(r'<input type="checkbox" name="providers" value="(\w+)"([^>]*)', shown)
+    assert [(name, " checked " in f"{rest} ") for name, rest in ticked] == [
+        ("anthropic", False),
+        ("openai", False),
+        ("gone", True),
+    ]
+    sent = {"name": "ci", "enabled": "on"}
+    browser.post(page, {**sent, "providers": ["openai", "gone"]})
+    row.refresh_from_db()
+    assert row.providers == ["openai", "gone"]
+    assert "providers" in errors(browser.post(page, {**sent, "providers": "nobody"}))
+    browser.post(page, sent)
+    row.refresh_from_db()
+    assert row.providers == []
 
 
 def test_an_api_token_is_shown_once(browser: Client, boss):

@@ -115,7 +115,7 @@ def test_client_tokens(api: APIClient, browser: Client) -> None:
     api.delete(f"/api/client-tokens/{made['id']}/")
     call_command("clienttoken", "add", "b", stdout=io.StringIO(), stderr=io.StringIO())
     call_command("clienttoken", "remove", "b", stderr=io.StringIO())
-    browser.post("/admin/interceptor/clienttoken/add/", {"name": "c", "providers": "[]"})
+    browser.post("/admin/interceptor/clienttoken/add/", {"name": "c"})
     browser.post(
         f"/admin/interceptor/clienttoken/{ClientToken.objects.get().pk}/delete/", {"post": "yes"}
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.contrib.admin import site
 from django.contrib.auth.models import Group, User
+from django.test import RequestFactory
 from django.urls import reverse
 from django.utils.timezone import now
 from rest_framework.authtoken.models import Token
@@ -64,6 +65,18 @@ def forms_of_the_admin() -> dict[str, str]:
         found[f"form of {name}"] = reverse(f"admin:{name}_change", args=[first.pk])
     found["new provider"] = reverse("admin:providers_provider_add")
     found["new rule"] = reverse("admin:providers_transformrule_add")
+    return found
+
+
+def forms_to_add() -> dict[str, str]:
+    """Return the address of the form for a new row of each model that the admin shows."""
+    request = RequestFactory().get("/")
+    request.user = User.objects.order_by("pk")[0]
+    found = {}
+    for model, admin in site._registry.items():
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        if admin.has_add_permission(request):
+            found[name.replace("_", "-")] = reverse(f"admin:{name}_add")
     return found
 
 

@@ -3,8 +3,8 @@
     python -m tests.pictures.every_page FOLDER [NAME …]
 
 For people who judge the look of the console; the pictures are no part of the documentation. Its
-files are `NAME-WIDTH-SCHEME.png`. It starts two interceptors: one with the demo and rows for every
-page, one without any row.
+files are `NAME-WIDTH-SCHEME.png`. It starts three interceptors: one with the demo and rows for every
+page, one with awkward rows, one without any row.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def main(folder: Path, wanted: list[str]) -> None:
     with sync_playwright() as playwright, chromium(playwright) as browser:
         with running(site):
             _picture_demo(browser, site, folder, wanted)
+        with running(new_site()) as site:
+            _picture_awkward(browser, site, folder, wanted)
         with running(new_site()) as empty:
             state = sign_in(browser, empty)
             with visiting(browser, empty, state) as visit:
@@ -123,6 +125,56 @@ def _other_pages(stage: Stage) -> Pages:
     yield "admin-delete", "/admin/providers/provider/1/delete/", None
     yield "admin-history", "/admin/providers/provider/1/history/", None
     yield "admin-password", "/admin/password_change/", None
+
+
+def _picture_awkward(browser: Any, site: Interceptor, folder: Path, wanted: list[str]) -> None:
+    from tests.browser import seeds
+    from tests.pictures import awkward
+    from tests.pictures.rows import admin_pages
+
+    state = sign_in(browser, site)
+    site.call(awkward.rows)
+    pages = [*_awkward_pages(), *_refused_forms(site.call(seeds.forms_to_add))]
+    for name, at in site.call(admin_pages).items():
+        pages.append((name.replace("nav-", "awkward-"), at, None))
+    with visiting(browser, site, state) as visit:
+        _take(visit, iter(pages), folder, wanted)
+
+
+def _awkward_pages() -> Pages:
+    from tests.pictures.awkward import IDS, LONG_SESSION
+
+    for name, address in {
+        "list": "/flows/",
+        "grouped": "/flows/?group=session",
+        "timeline": f"/flows/session/{LONG_SESSION}/?tab=timeline",
+        "explain": f"/explain/?flow={IDS['arabic']}",
+        "resend": f"/flows/{IDS['emoji']}/resend/",
+        "diff": f"/flows/diff/{IDS['chinese']}/{IDS['markup']}/",
+        "session-context": f"/flows/session/{LONG_SESSION}/?tab=context",
+        "curl": f"/flows/{IDS['unbroken']}/as/curl",
+        "search": "/flows/?q=" + "build" * 30,
+    }.items():
+        yield f"awkward-{name}", address, None
+    for name, flow_id in IDS.items():
+        yield f"awkward-flow-{name}", f"/flows/{flow_id}/?all=1", None
+    for tab in ("client", "forwarded", "response", "changes", "context", "timing"):
+        yield f"awkward-tab-{tab}", f"/flows/{IDS['markup']}/?tab={tab}", None
+    yield "awkward-peek", f"/flows/?peek={IDS['chinese']}", None
+    yield "awkward-session", f"/flows/session/{LONG_SESSION}/", None
+    yield "awkward-palette", "/flows/", _press_palette
+
+
+def _refused_forms(addresses: dict[str, str]) -> Pages:
+    """Each form for a new row, as it is and after it was sent empty."""
+    for name, address in addresses.items():
+        yield f"add-{name}", address, None
+        yield f"refused-{name}", address, _save
+
+
+def _save(page: Any) -> None:
+    page.locator("[name=_save]").click()
+    page.locator(".errornote, .errorlist, [role=alert]").first.wait_for()
 
 
 def _empty_pages() -> Pages:

@@ -28,6 +28,13 @@ EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Levels of effort, the least first."""
 
 
+THINKING: Final = ("adaptive", "enabled", "disabled", "between_tools", "budget", "level")
+"""Kinds of Anthropic's `thinking`, and Google's notations."""
+
+MEDIA: Final = ("image", "document", "audio", "video")
+"""Kinds of media that a model may read."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     """Facts about a model. The defaults are those of a model that no row names: nothing is refused.
@@ -134,7 +141,7 @@ _NUMBERS: Final = (
     "max_tools",
 )
 _LISTS: Final = (*_PARAMETER_LISTS, *_TUPLES)
-_WORDS: Final[dict[str, tuple[str, ...]]] = {
+WORDS: Final[dict[str, tuple[str, ...]]] = {
     "thinks": ("", "never", "asked", "by default", "always"),
     "thinking_off": ("disabled", "between_tools", "lower effort", "absent"),
     "chat_tools": ("yes", "effort none", "Responses alone"),
@@ -152,8 +159,13 @@ def _check_kind(name: str, value: Any) -> None:
         raise ValueError(f"{name} is a positive whole number")
     if name in _LISTS and not isinstance(value, list | tuple):
         raise ValueError(f"{name} is a list")
-    if name in _WORDS and value not in _WORDS[name]:
-        raise ValueError(f"{name} is one of {', '.join(_WORDS[name])}")
+    if name in WORDS and value not in WORDS[name]:
+        raise ValueError(f"{name} is one of {', '.join(WORDS[name])}")
+    is_of_names = name in _LISTS and name != "thinking_budget"
+    if is_of_names and not all(isinstance(item, str) and item for item in value):
+        raise ValueError(f"{name} is a list of names")
+    if name == "vendor" and not (isinstance(value, str) and value):
+        raise ValueError("vendor is a name")
     if name == "thinking_budget":
         is_pair = len(value) == 2 and all(isinstance(item, int) for item in value)
         if not is_pair:

@@ -1,0 +1,1 @@
+"""Admin of the operator's facts about models: a field for each fact."""
