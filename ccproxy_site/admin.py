@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from django.contrib import admin
@@ -47,12 +48,16 @@ class GroupAdmin(StockGroupAdmin, ModelAdmin):
 
 
 class _TokenChangeList(ChangeList):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.opts = self.model_admin.opts
+
     def url_for_result(self, result: Token) -> str:
         return reverse("admin:authtoken_tokenproxy_change", args=[result.user_id])
 
 
 # Otherwise the token itself is written into the admin's history and onto “delete this user?” pages.
-Token.__str__ = lambda token: f"API token of user {token.user_id}"  # type: ignore[method-assign, attr-defined]
+Token.__str__ = lambda token: f"API token of {token.user}"  # type: ignore[method-assign, attr-defined]
 
 
 @admin.register(TokenProxy)
@@ -68,6 +73,13 @@ class TokenAdmin(StockTokenAdmin, ModelAdmin):
     search_fields = ["user__username"]
     list_display_links = ["user"]
     autocomplete_fields = ["user"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The model is rest_framework's, so a name in its Meta would ask for a migration there.
+        self.opts = copy(self.opts)
+        self.opts.verbose_name = "API token"
+        self.opts.verbose_name_plural = "API tokens"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return _TokenChangeList

@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
@@ -25,6 +24,7 @@ from providers.config_admin import ConfigModelAdmin, token_page
 from providers.models import Provider
 from providers.services import CODE_REFUSED, may_set_code
 from providers.web.column import column
+from providers.web.json_lines import json_lines
 
 if TYPE_CHECKING:
     _HookModelForm = forms.ModelForm[HookSetting]
@@ -104,13 +104,8 @@ class HookSettingAdmin(ConfigModelAdmin):
         return setting.stage
 
     @column("Parameters")
-    def params_text(self, setting: HookSetting) -> SafeString:
-        if not setting.params:
-            return SafeString("–")
-        text = ", ".join(f"{key}={value}" for key, value in setting.params.items())
-        return format_html(
-            '<span class="cc-mono">{}</span>', text if len(text) <= 80 else text[:79] + "…"
-        )
+    def params_text(self, setting: HookSetting) -> SafeString | str:
+        return json_lines(setting.params)
 
 
 class ClientTokenForm(_TokenModelForm):
@@ -209,6 +204,25 @@ class InterceptorStatusAdmin(ModelAdmin):
     ]
     list_display_links = ["instance"]
     ordering = ["-heartbeat_at"]
+    fields = [
+        "instance",
+        "version",
+        "state",
+        "started_at",
+        "heartbeat_at",
+        "revision",
+        "refused_revision",
+        "refusal",
+        "shown_restart",
+        "shown_endpoints",
+        "active_flows",
+        "queue_depth",
+        "bodies_dropped",
+        "records_dropped",
+        "writer_error",
+        "shown_cooldowns",
+        "shown_measures",
+    ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -219,6 +233,23 @@ class InterceptorStatusAdmin(ModelAdmin):
     @column("State", label={"running": "success", "not running": "danger"})
     def state(self, status: InterceptorStatus) -> str:
         return "running" if is_fresh(status) else "not running"
+
+    @column("Restart needed for")
+    def shown_restart(self, status: InterceptorStatus) -> SafeString | str:
+        return json_lines(status.restart_needed)
+
+    @column("Endpoints")
+    def shown_endpoints(self, status: InterceptorStatus) -> SafeString | str:
+        return json_lines(status.endpoints)
+
+    @column("Skipped in chains of fallbacks")
+    def shown_cooldowns(self, status: InterceptorStatus) -> SafeString | str:
+        return json_lines(status.cooldowns)
+
+    @column("Measures of the recorder")
+    def shown_measures(self, status: InterceptorStatus) -> SafeString | str:
+        lines = [[name, labels, f"= {value}"] for name, labels, value in status.measures]
+        return json_lines(lines)
 
     @column("Dropped (bodies, records)")
     def dropped(self, status: InterceptorStatus) -> str:

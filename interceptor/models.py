@@ -30,6 +30,7 @@ class HookSetting(models.Model):
     objects = ConfigManager()  # type: ignore[django-manager-missing]
 
     class Meta:
+        verbose_name = "hook"
         ordering = ["stage", "position", "id"]
         constraints = [
             models.UniqueConstraint(fields=["stage", "name"], name="hook_once_per_stage")
@@ -95,7 +96,7 @@ class InterceptorStatus(models.Model):
     )
 
     class Meta:
-        verbose_name_plural = "interceptor statuses"
+        verbose_name = "interceptor"
 
     def __str__(self) -> str:
         return self.instance
@@ -177,6 +178,7 @@ class PerplexityModel(models.Model):
     objects = ConfigManager()  # type: ignore[django-manager-missing]
 
     class Meta:
+        verbose_name = "Perplexity model"
         ordering = ["position", "name"]
 
     def __str__(self) -> str:

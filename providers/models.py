@@ -294,6 +294,7 @@ class TransformRule(models.Model):
     objects = ConfigManager()
 
     class Meta:
+        verbose_name = "rule"
         ordering = ["position", "id"]
 
     def __str__(self) -> str:

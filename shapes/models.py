@@ -159,7 +159,7 @@ class ShapingProfile(models.Model):
         ordering = ["provider_type"]
 
     def __str__(self) -> str:
-        return f"profile {self.provider_type}"
+        return self.provider_type
 
     def clean(self) -> None:
         validate_profile(self)

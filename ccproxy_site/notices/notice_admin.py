@@ -19,6 +19,7 @@ from ccproxy_site.notices.notice_limiter import KIND_WORDS
 from ccproxy_site.notices.sample import NO_CHANNEL, send_sample
 from providers.base.nearest import capitalised
 from providers.web.column import column
+from providers.web.json_lines import json_lines
 from providers.web.read_only_admin import ReadOnlyAdmin
 
 TEST_RIGHT = "providers.change_provider"
@@ -49,7 +50,7 @@ class SentNoticeAdmin(ReadOnlyAdmin):
     list_filter = ["kind"]
     ordering = ["-made_at", "-id"]
     search_fields = ["text"]
-    fields = ["made_at", "kind", "text", "count", "facts", "deliveries"]
+    fields = ["made_at", "shown_kind", "shown", "count", "shown_facts", "shown_deliveries"]
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
@@ -80,6 +81,10 @@ class SentNoticeAdmin(ReadOnlyAdmin):
             return text
         address = reverse("flows:detail", args=[flow])
         return format_html('<a class="cc-link" href="{}">{}</a>', address, text)
+
+    @column("Facts")
+    def shown_facts(self, row: SentNotice) -> SafeString | str:
+        return json_lines(row.facts)
 
     @column("Deliveries")
     def shown_deliveries(self, row: SentNotice) -> str:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from providers.models import PriceOverride
 from providers.web.column import column
+
+
+class PriceInput(UnfoldAdminTextInputWidget):
+    """Field of a price, without zeros that say nothing: 3.000000 → "3"."""
+
+    input_type = "number"
+
+    def format_value(self, value: Any) -> str | None:
+        return _price(value) if isinstance(value, Decimal) else value
 
 
 @admin.register(PriceOverride)
@@ -43,6 +55,14 @@ class PriceOverrideAdmin(ModelAdmin):
     @column("Cache write", ordering="cache_write_usd")
     def cache_write_price(self, row: PriceOverride) -> str:
         return _price(row.cache_write_usd)
+
+    def formfield_for_dbfield(
+        self, db_field: Any, request: HttpRequest, **kw: Any
+    ) -> forms.Field | None:
+        field: forms.Field | None = super().formfield_for_dbfield(db_field, request, **kw)
+        if isinstance(field, forms.DecimalField):
+            field.widget = PriceInput(attrs={"step": "any", "min": "0"})
+        return field
 
     def get_fieldsets(
         self, request: Any, obj: PriceOverride | None = None

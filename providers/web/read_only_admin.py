@@ -11,6 +11,9 @@ from unfold.admin import ModelAdmin
 class ReadOnlyAdmin(ModelAdmin):
     """Base of the admin pages on which nothing is added, changed or deleted."""
 
+    show_history = False
+    """A row that nobody changes has no history."""
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

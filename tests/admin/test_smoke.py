@@ -12,8 +12,9 @@ from django.urls import reverse
 from rest_framework.authtoken.models import Token
 
 from ccproxy_site.frame.navigation import NAVIGATION
+from interceptor.models import InterceptorStatus
 from providers.audit.log import Caller, record_audit
-from providers.models import Provider
+from providers.models import PriceOverride, Provider
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FOREIGN = re.compile(rb"""(?:src|href|action)=["']?(?:https?:)?//([^/"'> ]+)""")
@@ -63,6 +64,41 @@ def test_the_other_pages_render(path, browser: Client, one_of_each):
     assert_clean(browser.get(path))
 
 
+def test_lists_count_their_rows_in_the_words_of_the_navigation(browser: Client, one_of_each):
+    words = {
+        "providers/transformrule": "rule",
+        "interceptor/hooksetting": "hook",
+        "interceptor/interceptorstatus": "interceptor",
+        "authtoken/tokenproxy": "API token",
+    }
+    for model, word in words.items():
+        shown = browser.get(f"/admin/{model}/").content.decode()
+        assert re.search(rf">\s*1\s+{word}\s*<", shown), model
+    InterceptorStatus.objects.all().delete()
+    shown = browser.get("/admin/interceptor/interceptorstatus/").content.decode()
+    assert not re.search(r">\s*0\s", shown), "an empty list says itself that it is empty"
+
+
+def test_stored_json_is_shown_as_lines(browser: Client, one_of_each):
+    status = InterceptorStatus.objects.get()
+    status.endpoints = {"proxy_url": "http://127.0.0.1:4000", "stock": ""}
+    status.measures = [["ccproxy.flows", {"outcome": "ok"}, 20]]
+    status.save()
+    shown = browser.get(page(InterceptorStatus, "change", status.pk)).content.decode()
+    assert "proxy url: http://127.0.0.1:4000" in shown
+    assert "ccproxy.flows, outcome ok, = 20" in shown
+
+
+def test_prices_have_no_zeros_that_say_nothing(browser: Client):
+    row = PriceOverride.objects.create(model="m", input_usd=3, output_usd="3.75")
+    shown = browser.get(page(PriceOverride, "change", row.pk)).content.decode()
+    assert re.findall(r'name="(?:input|output)_usd" value="([^"]*)"', shown) == ["3", "3.75"]
+    sent = {"model": "m", "position": 0, "input_usd": "3", "output_usd": "0.05", "enabled": "on"}
+    assert browser.post(page(PriceOverride, "change", row.pk), sent).status_code == 302
+    row.refresh_from_db()
+    assert str(row.output_usd.normalize()) == "0.05"
+
+
 def test_somebody_without_rights_sees_nothing(client: Client, django_user_model):
     client.force_login(django_user_model.objects.create_user("guest"))
     assert client.get("/admin/").status_code == 302
@@ -78,7 +114,7 @@ def test_an_empty_list_says_what_its_rows_are_for(browser: Client) -> None:
 def test_lists_write_moments_in_digits_with_their_zone(browser: Client) -> None:
     record_audit("reveal", "provider anthropic", by=Caller("ada", "console", ""))
     html = browser.get("/admin/providers/auditentry/").content.decode()
-    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", html)
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", html)
 
 
 def test_the_history_of_a_row_is_the_audit_log(browser: Client, one_of_each):

@@ -186,7 +186,7 @@ def test_what_people_look_for_is_two_clicks_away(
             page.locator("main").get_by_text(words).first.wait_for()
 
 
-HIDDEN = """[...document.querySelectorAll('table.events:not(.session-list) thead :is(th, td):not(.gap)')]
+HIDDEN = """[...document.querySelectorAll('table.events:not(.stack) thead :is(th, td):not(.gap)')]
     .filter(cell => getComputedStyle(cell).display === 'none').map(cell => cell.textContent.trim())"""
 TABLES = {
     "messages": f"/flows/{IDS['websocket']}/?tab=messages",
@@ -203,6 +203,29 @@ def test_a_phone_hides_no_column_of_a_table(
             page = visit.go(address)
             page.locator("table.events").first.wait_for()
             assert page.evaluate(HIDDEN) == [], name
+
+
+WIDER = """[...document.querySelectorAll('table.stack')].flatMap(table => [...table.querySelectorAll('td')])
+    .filter(cell => cell.getBoundingClientRect().right > innerWidth + 1)
+    .map(cell => cell.textContent.trim().slice(0, 60))"""
+CARDS = {
+    "credentials": "/admin/providers/provider/auth-board/",
+    "status": "/admin/",
+    "models": "/models/",
+    "sessions": "/flows/sessions/",
+    "turns": f"/flows/{IDS['websocket']}/?tab=turns",
+    "explain": f"/explain/?flow={IDS['anthropic']}",
+}
+
+
+def test_a_phone_shows_a_wide_table_as_cards_that_fit(
+    browser: Any, interceptor: Interceptor, state: Any
+) -> None:
+    with visiting(browser, interceptor, state, viewport=WIDTHS["dark"]) as visit:
+        for name, address in CARDS.items():
+            page = visit.go(address)
+            page.locator("table.stack td").first.wait_for()
+            assert page.evaluate(WIDER) == [], name
 
 
 def test_neither_does_what_opens_on_a_page(

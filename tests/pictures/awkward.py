@@ -46,7 +46,7 @@ def rows() -> None:
 
 
 def _image() -> list[dict[str, Any]]:
-    data = base64.b64encode(picture(640, 400)).decode()
+    data = base64.b64encode(picture(120, 80)).decode()
     source = {"type": "base64", "media_type": "image/png", "data": data}
     return [{"type": "image", "source": source}, {"type": "text", "text": "What is this?"}]
 
@@ -183,5 +183,6 @@ def _admin_rows() -> None:
     HookSetting.objects.get_or_create(
         stage="outbound",
         name="a_package.with_a_long_name.and_a_module.that_holds.a_function_with_a_long_name",
+        enabled=False,
         params={"texts": ["x" * 60] * 3, "limit": 12},
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
 import socket
 import subprocess
 import tempfile
@@ -59,5 +58,6 @@ def demo_played(site: Interceptor) -> Iterator[str]:
         assert session, "the demo names its session"
         yield session
     finally:
-        playing.send_signal(signal.SIGINT)
+        # A shell's background job ignores SIGINT, and so do its children.
+        playing.terminate()
         playing.wait()

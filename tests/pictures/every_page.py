@@ -1,6 +1,6 @@
 """Take a picture of every page, light and dark, as wide as a desktop and as a phone.
 
-    python -m tests.pictures.every_page FOLDER [NAME …]
+    python -m tests.pictures.every_page FOLDER [NAME …]      a name may be a pattern: 'flow-*'
 
 For people who judge the look of the console; the pictures are no part of the documentation. Its
 files are `NAME-WIDTH-SCHEME.png`. It starts three interceptors: one with the demo and rows for every
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,7 @@ def _picture_guest(browser: Any, site: Interceptor, folder: Path, wanted: list[s
 
 def _take(visit: Visit, pages: Pages, folder: Path, wanted: list[str]) -> None:
     for name, address, act in pages:
-        if wanted and name not in wanted:
+        if wanted and not any(fnmatchcase(name, pattern) for pattern in wanted):
             continue
         for width, height in WIDTHS.items():
             visit.page.set_viewport_size({"width": width, "height": height})

@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Final
 
 DATE_FORMAT: Final = "Y-m-d"
-DATETIME_FORMAT: Final = "Y-m-d H:i e"
+DATETIME_FORMAT: Final = "Y-m-d H:i:s e"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from interceptor.models import InterceptorStatus
-
 
 def test_rest_answers_an_address_of_nothing_in_json(admin: Client) -> None:
     reply = admin.get("/api/nowhere/")
@@ -42,7 +40,3 @@ def test_a_moment_with_a_zone_fills_its_field(admin: Client) -> None:
         shown = admin.get(f"/flows/?after={given}").content.decode()
         assert 'name="after" value="2026-11-29T18:07"' in shown
     assert admin.get("/flows/?after=99999-99").status_code == 200
-
-
-def test_the_plural_of_status_is_a_word() -> None:
-    assert str(InterceptorStatus._meta.verbose_name_plural) == "interceptor statuses"
