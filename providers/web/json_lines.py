@@ -19,7 +19,10 @@ def json_lines(value: Any) -> SafeString | str:
     entries = _entries(value)
     if not entries:
         return NOTHING
-    return format_html("<div>{}</div>", format_html_join(LINE_BREAK, "{}", ((e,) for e in entries)))
+    return format_html(
+        '<div class="cc-lines">{}</div>',
+        format_html_join(LINE_BREAK, "{}", ((e,) for e in entries)),
+    )
 
 
 def _entries(value: Any) -> list[str]:

@@ -76,7 +76,9 @@ def test_lists_count_their_rows_in_the_words_of_the_navigation(browser: Client, 
         assert re.search(rf">\s*1\s+{word}\s*<", shown), model
     InterceptorStatus.objects.all().delete()
     shown = browser.get("/admin/interceptor/interceptorstatus/").content.decode()
-    assert not re.search(r">\s*0\s+interceptors", shown), "an empty list says itself that it is empty"
+    assert not re.search(r">\s*0\s+interceptors", shown), (
+        "an empty list says itself that it is empty"
+    )
 
 
 def test_stored_json_is_shown_as_lines(browser: Client, one_of_each):

@@ -28,7 +28,7 @@ JSON = st.recursive(
     ],
 )
 def test_each_entry_has_a_line(value: Any, lines: list[str]) -> None:
-    assert json_lines(value) == f"<div>{'<br>'.join(lines)}</div>"
+    assert json_lines(value) == f'<div class="cc-lines">{"<br>".join(lines)}</div>'
 
 
 @pytest.mark.parametrize("value", [{}, [], None, ""])

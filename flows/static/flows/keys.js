@@ -30,7 +30,7 @@ const KEYS = [
   { keys: ["Escape"], shown: ["Esc"], says: "close the pane, or back to the list", act: goBack },
   { keys: ["/"], says: "search", act: search },
   { keys: ["x"], says: "clear search and filters", act: () => press(one("[data-act=clear]")) },
-  { keys: [..."12345678"], shown: ["1", "…", "8"], says: "tabs of a flow", act: openTab },
+  { keys: [..."123456789"], shown: ["1", "…", "9"], says: "tabs of a flow", act: openTab },
   {
     keys: ["c"],
     says: "copy the flow as curl, Python, Markdown …",
