@@ -43,6 +43,14 @@ def is_error_status(status_code: int | None) -> bool:
     return status_code is not None and status_code >= FIRST_ERROR_STATUS
 
 
+def with_status(status_code: int | None) -> str:
+    """Return " with 529" behind "failed"; "" for a status that is no failure.
+
+    A cut stream has the status of its beginning: "failed with 200" would puzzle.
+    """
+    return f" with {status_code}" if is_error_status(status_code) else ""
+
+
 def is_alarming(method: str, state: str, status_code: int | None, error: str) -> bool:
     """Return whether columns of a flow say that a person should hear of it.
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from ccproxy_site.notices.notice import Notice, notice
 from flows.display.session_names import client_name
 from flows.display.units import count, usd
-from flows.failure import is_alarming, is_error_status
+from flows.failure import is_alarming, with_status
 from flows.models import Flow, FlowLink
 
 WHY_CHARS: Final = 160
@@ -34,9 +34,7 @@ class FlowNotices:
         """Return the notice of a failed flow."""
         path = flow.path.partition("?")[0][:160]
         provider = f" of provider {flow.provider}" if flow.provider else ""
-        # A cut stream has the status of its beginning: "failed with 200" would puzzle.
-        status = f" with {flow.status_code}" if is_error_status(flow.status_code) else ""
-        text = f"{flow.method} {path}{provider} failed{status}"
+        text = f"{flow.method} {path}{provider} failed{with_status(flow.status_code)}"
         # The provider's response may repeat the prompt; the proxy's own sentence does not.
         why = flow.error or (flow.said if self._with_content else "")
         if why:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.display.session_names import client_name
 from flows.display.units import count, duration, status_words, usd
-from flows.failure import has_failed
+from flows.failure import has_failed, with_status
 from providers.listing.plain_text import printable
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ def failure_sentence(flow: Flow) -> str:
     """Return the failure for the log: what was asked, of whom, and what came of it."""
     asked = f"{flow.method} {_cut(flow.path, _ERROR_CHARS)}"
     provider = f" of provider {flow.provider}" if flow.provider else ""
-    status = f" with {flow.status_code}" if flow.status_code is not None else ""
     error = _error(flow)
-    sentence = f"{asked}{provider} failed{status}"
+    sentence = f"{asked}{provider} failed{with_status(flow.status_code)}"
     return f"{sentence}: {error}" if error else sentence
 
 

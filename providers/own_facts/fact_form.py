@@ -118,7 +118,7 @@ class ModelFactForm(_FactModelForm):
         return data
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Report what is wrong with the facts as a whole above the form.
+        """Report above the form what is wrong with all facts together.
 
         Beside an error of one of their fields it would say nothing more.
         """

@@ -1,4 +1,4 @@
-"""Stored JSON for people: a line for each entry, in place of brackets and quotes."""
+"""Stored JSON for people: a line for each entry, without brackets and quotes."""
 
 from __future__ import annotations
 

@@ -60,3 +60,8 @@ def test_without_an_error_of_the_proxy_the_response_says_why():
     failed = flow(status_code=529, said="Overloaded, try later", provider="a")
     assert flow_line(failed, is_coloured=False).endswith("  Overloaded, try later")
     assert failure_sentence(failed).endswith("failed with 529: Overloaded, try later")
+
+
+def test_a_cut_stream_did_not_fail_with_its_status() -> None:
+    cut = Flow(method="POST", path="/v1/messages", state="error", status_code=200, error="cut")
+    assert failure_sentence(cut) == "POST /v1/messages failed: cut"
