@@ -44,7 +44,7 @@ class ModelFactAdmin(ConfigModelAdmin):
                 "Tools",
                 {"fields": ["forced_tools", "chat_tools", "custom_tools", "max_tools", "strict"]},
             ),
-            ("Messages", {"fields": ["prefill", "system_in_conversation", "media"]}),
+            ("Messages", {"fields": ["prefill", "system_in_conversation", "reads"]}),
             ("Limits", {"fields": [("max_output_tokens", "call_id_chars", "user_chars")]}),
             (
                 "Fields of the host",

@@ -19,6 +19,7 @@ from unfold.widgets import (
 from providers.forms import LinesField
 
 AS_THE_TABLE = "as the table says"
+NONE_OF_THESE = "none of these"
 EMPTY = "-"
 """Sent for a fact that is stated as empty; no name of a fact's value."""
 
@@ -91,10 +92,11 @@ class NamesFact(FactField, forms.MultipleChoiceField):
     """A fact that is a list of known names."""
 
     def __init__(self, label: str, names: Iterable[str], help_text: str = "") -> None:
+        self._known = tuple(names)
         super().__init__(
             label=label,
             help_text=help_text,
-            choices=[(EMPTY, "none of these"), *((name, name) for name in names)],
+            choices=[(EMPTY, NONE_OF_THESE), *((name, name) for name in self._known)],
             widget=UnfoldAdminCheckboxSelectMultipleWidget,
         )
 
@@ -103,9 +105,8 @@ class NamesFact(FactField, forms.MultipleChoiceField):
 
     def offer(self, names: Iterable[str]) -> None:
         """Add names that a stored row has and the list of choices lacks."""
-        known = {name for name, _ in self.choices}
-        more = [(name, name) for name in names if name not in known]
-        self.choices = [*self.choices, *more]
+        more = [(name, name) for name in names if name not in self._known]
+        self.choices = [(EMPTY, NONE_OF_THESE), *((name, name) for name in self._known), *more]
 
     def clean(self, value: Any) -> list[str] | None:
         sent: list[str] = super().clean(value)

@@ -77,7 +77,7 @@ class ModelFactForm(_FactModelForm):
         "System messages in the conversation",
         "It accepts a system message after the first user message.",
     )
-    media = NamesFact("Reads", MEDIA, "Kinds of media.")
+    reads = NamesFact("Reads", MEDIA, "Kinds of media.")
     max_output_tokens = NumberFact("Most output tokens")
     call_id_chars = NumberFact("Longest id of a tool call", "Characters, on Chat Completions.")
     user_chars = NumberFact("Longest id of a user", "Characters.")
@@ -109,7 +109,7 @@ class ModelFactForm(_FactModelForm):
         budget = [data.get("thinking_budget_from"), data.get("thinking_budget_to")]
         if budget.count(None) == 1:
             self.add_error("thinking_budget_to", "Give both ends of the budget, or neither.")
-        stated = {name: data.get(name) for name in FIELDS}
+        stated = {name: data.get(_field_of(name)) for name in FIELDS}
         if None not in budget:
             stated["thinking_budget"] = budget
         self.instance.facts = {
@@ -130,9 +130,14 @@ class ModelFactForm(_FactModelForm):
             super().add_error(field, error)
 
 
+def _field_of(name: str) -> str:
+    """Return the form's field of a fact. Each form of Django has another `media`."""
+    return "reads" if name == "media" else name
+
+
 def _by_field(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the stored facts by the form's fields; two of these hold the budget."""
-    found = {name: value for name, value in facts.items() if name != "thinking_budget"}
+    found = {_field_of(name): value for name, value in facts.items() if name != "thinking_budget"}
     if budget := facts.get("thinking_budget"):
         found["thinking_budget_from"], found["thinking_budget_to"] = budget
     return found
