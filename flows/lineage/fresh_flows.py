@@ -19,6 +19,7 @@ from flows.bodies.plain_bodies import PlainBodies
 from flows.lineage.linker import Linker, Prompt, is_comparable
 from flows.lineage.stored_flow import ReadFlow, StoredFlow, flow_of_texts
 from flows.models import Flow, FlowLink, FlowText
+from flows.search.flow_parts import NextRequest
 from flows.search.indexer import Indexer
 from flows.sides import PartTexts
 
@@ -133,13 +134,21 @@ class FreshFlows:
     ) -> Addition:
         flow, read = prompt
         link = self._linker.link_of(prompt, unwritten) if is_comparable(flow) else None
-        text = None
-        size_bytes = flow.request_size_bytes + flow.response_size_bytes
+        return Addition(link, self._text(stored, read, link.previous if link else ""))
+
+    def _text(self, stored: StoredFlow, read: ReadFlow, base: str) -> FlowText | None:
+        """Return the texts of a flow that goes on from `base`; None where they take long."""
+        flow, sides, repeated = stored.flow, stored.sides, read.repeated
         # Messages of a websocket are read from the database.
-        if size_bytes <= _MAX_BYTES and not flow.is_websocket:
-            base = link.previous if link else ""
-            text = self._indexer.text_of(flow, base, stored.sides, read.view)
-        return Addition(link, text)
+        if flow.is_websocket or flow.response_size_bytes > _MAX_BYTES:
+            return None
+        text: FlowText | None = None
+        if repeated is not None and repeated.is_all and repeated.flow_id == base:
+            added = NextRequest(repeated.body, repeated.message_count)
+            text = self._indexer.text_of_next(flow, base, added, sides, read.view)
+        if text is None and flow.request_size_bytes + flow.response_size_bytes <= _MAX_BYTES:
+            text = self._indexer.text_of(flow, base, sides, read.view)
+        return text
 
 
 def _begin(fresh: FreshFlow) -> tuple[float, str]:

@@ -46,6 +46,7 @@ LEAST_BYTES: Final = 16 * 1024
 """The messages of smaller bodies are read as fast as an earlier one is found."""
 _KEY: Final = b'"messages":'
 _TEXTS: Final = frozenset({str})
+_FEW_MESSAGES: Final = 8
 _USUAL_KEYS: Final = 2
 """Of a message: `role` and `content`."""
 
@@ -61,7 +62,8 @@ class MessageParts(NamedTuple):
 class Repeated(NamedTuple):
     """Messages that a request repeats of an earlier one, and what is left of it without them.
 
-    `is_all`: the earlier request has no other messages.
+    `is_all`: the request begins with all messages of the earlier one. Where a client has moved its
+    cache mark, some of them have other bytes, and are not left out.
     """
 
     flow_id: str
@@ -118,9 +120,10 @@ class MessageMemo:
         left = data[end + 1 :] if data[end : end + 1] == b"," else data[end:]
         body = parse_json(data[:start] + left).value
         # The newest message is read in any case.
-        if not only_messages(body):
+        if not (messages := only_messages(body)):
             return None
-        return Repeated(earlier.flow_id, count, count == len(earlier.parts), body)
+        is_all = _begin_with(messages, earlier.parts[count:])
+        return Repeated(earlier.flow_id, count, is_all, body)
 
     def parts_of(
         self,
@@ -297,6 +300,11 @@ def _start_of_messages(data: bytes) -> int | None:
     if at < 0 or data[start : start + 1] != b"[":
         return None
     return start + 1
+
+
+def _begin_with(messages: Sequence[Any], parts: Sequence[MessageParts]) -> bool:
+    """Return whether messages begin with those that have these parts, which are few."""
+    return len(parts) <= _FEW_MESSAGES and message_parts(messages[: len(parts)], 0) == parts
 
 
 def _is_shared(end: int, data: bytes, shared: _Shared) -> bool:

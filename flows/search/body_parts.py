@@ -24,6 +24,10 @@ IDS: Final = "id"
 MAX_TEXT_BYTES: Final = 256 * 1024
 """Bytes of a body that is neither JSON nor a stream of events, such as HTML."""
 
+_SYSTEM_PROMPT: Final = "system prompt"
+_TOOL: Final = "definition of a tool"
+_FIELDS: Final = "request’s fields"
+_AROUND_MESSAGES: Final = frozenset({_SYSTEM_PROMPT, _TOOL, _FIELDS})
 _TURNS: Final = ("messages", "input", "contents")
 _SYSTEM: Final = ("system", "instructions", "systemInstruction", "system_instruction")
 _ID_KEYS: Final = ("id", "call_id", "tool_use_id", "tool_call_id")
@@ -51,7 +55,7 @@ class Part(NamedTuple):
 
 
 def request_parts(body: BodyView) -> Iterator[Part]:
-    """Yield the parts of a request."""
+    """Yield the parts of a request; `is_of_message` finds those of its messages."""
     if body.kind != "json" or not isinstance(body.json.value, dict):
         yield from _other(body, "request")
         return
@@ -64,25 +68,35 @@ def request_parts(body: BodyView) -> Iterator[Part]:
     yield from _fields(request)
 
 
-def _fields(request: dict[str, Any]) -> Iterator[Part]:
+def added_parts(request: dict[str, Any], left_out: int) -> Iterator[Part]:
+    """Yield the parts of a request of which the first `left_out` messages are left out."""
+    yield from _fields(request, left_out)
+
+
+def is_of_message(part: Part) -> bool:
+    """Return whether a part of a request stands in its messages."""
+    return part.where not in _AROUND_MESSAGES
+
+
+def _fields(request: dict[str, Any], left_out: int = 0) -> Iterator[Part]:
     for name, value in request.items():
         if name in _TURNS:
-            yield from _turns(value)
+            yield from _turns(value, left_out)
         elif name in _SYSTEM:
             for block in value if isinstance(value, list) else [value]:
-                yield _part("system prompt", block)
+                yield _part(_SYSTEM_PROMPT, block)
         elif name == "tools":
             for tool in value if isinstance(value, list) else [value]:
-                yield _part("definition of a tool", tool)
+                yield _part(_TOOL, tool)
         else:
-            yield _part("request’s fields", {name: value})
+            yield _part(_FIELDS, {name: value})
 
 
-def _turns(turns: Any) -> Iterator[Part]:
+def _turns(turns: Any, left_out: int) -> Iterator[Part]:
     if not isinstance(turns, list):
         yield _part("user, turn 1", turns)
         return
-    for number, turn in enumerate(turns, 1):
+    for number, turn in enumerate(turns, 1 + left_out):
         yield from _turn(turn, number)
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from flows.bodies.store import load_bodies
 from flows.models import Flow, WebSocketMessage
 from flows.reading.body_view import BodyView
-from flows.search.body_parts import Part, message_parts, request_parts, response_parts
+from flows.search.body_parts import (
+    Part,
+    added_parts,
+    message_parts,
+    request_parts,
+    response_parts,
+)
 from flows.sides import FlowSide
 
 MAX_MESSAGES: Final = 2000
 _DELTA: Final = b".delta"
+_REQUESTS: Final = ("client", "forwarded")
+_RESPONSES: Final = ("upstream", "delivered")
 NAME_FIELDS: Final = (
     "id", "method", "host", "path", "requested_model", "sent_model", "provider", "rule", "error",
     "session_id", "run_label", "run_command", "user_agent", "conversation_id",
@@ -30,28 +38,66 @@ _COMMON_HEADERS: Final = frozenset(
 """Headers that nearly every flow has alike: the filter by header finds them."""
 
 
-def parts_of_flow(
+class FlowTexts(NamedTuple):
+    """Parts of a flow: of websocket messages, of its request, and of its response."""
+
+    messages: list[Part]
+    request: list[Part]
+    response: list[Part]
+
+    @property
+    def parts(self) -> list[Part]:
+        """All of them."""
+        return [*self.messages, *self.request, *self.response]
+
+
+def texts_of_flow(
     flow: Flow, sides: Mapping[str, FlowSide], view: Callable[[FlowSide], BodyView]
-) -> Iterator[Part]:
-    """Yield the parts of a flow's bodies: client and provider first, then what differs of them.
+) -> FlowTexts:
+    """Return the parts of a flow's bodies: client and provider first, then what differs of them.
 
     `view` returns the body of a side.
     """
-    if flow.is_websocket:
-        yield from _messages(flow)
-    read: set[str] = set()
-    for name in ("client", "forwarded", "upstream", "delivered"):
-        side = sides.get(name)
-        if side is None or not side.body_digest or side.body_digest in read:
-            continue
-        read.add(side.body_digest)
-        body = view(side)
-        is_request = name in ("client", "forwarded")
-        found = request_parts(body) if is_request else response_parts(body)
-        yield from found
-    if flow.search_text and not read:
+    messages = list(_messages(flow)) if flow.is_websocket else []
+    requests = distinct_sides(sides, _REQUESTS)
+    request = [part for side in requests for part in request_parts(view(side))]
+    responses = distinct_sides(sides, _RESPONSES)
+    response = [part for side in responses for part in response_parts(view(side))]
+    if flow.search_text and not requests and not responses:
         # The bodies were not kept, or there were none.
-        yield Part("text", flow.search_text)
+        response.append(Part("text", flow.search_text))
+    return FlowTexts(messages, request, response)
+
+
+class NextRequest(NamedTuple):
+    """A request without its first messages, which an earlier one has too."""
+
+    body: dict[str, Any]
+    left_out: int
+
+
+def texts_of_next(
+    request: NextRequest, sides: Mapping[str, FlowSide], view: Callable[[FlowSide], BodyView]
+) -> FlowTexts | None:
+    """Return the parts of a flow, those messages aside that it repeats; None where it has to be
+    read completely: its client sent another body than the provider got.
+    """
+    if len(distinct_sides(sides, _REQUESTS)) != 1:
+        return None
+    added = list(added_parts(*request))
+    responses = distinct_sides(sides, _RESPONSES)
+    response = [part for side in responses for part in response_parts(view(side))]
+    return FlowTexts([], added, response)
+
+
+def distinct_sides(sides: Mapping[str, FlowSide], names: Sequence[str]) -> list[FlowSide]:
+    """Return those of these sides that have a body, each body once."""
+    found: dict[str, FlowSide] = {}
+    for name in names:
+        side = sides.get(name)
+        if side is not None and side.body_digest:
+            found.setdefault(side.body_digest, side)
+    return list(found.values())
 
 
 def _messages(flow: Flow) -> Iterator[Part]:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -22,8 +22,8 @@ from flows.bodies.plain_bodies import PlainBodies
 from flows.bodies.store import load_bodies
 from flows.models import Flow, FlowLink, FlowParts, FlowText
 from flows.reading.body_view import BodyView, side_body
-from flows.search.body_parts import IDS, Part
-from flows.search.flow_parts import parts_of_flow
+from flows.search.body_parts import IDS, Part, is_of_message
+from flows.search.flow_parts import FlowTexts, NextRequest, texts_of_flow, texts_of_next
 from flows.search.stored_parts import pack_parts
 from flows.sides import FlowSide
 from flows.upsert import new_row, upsert
@@ -32,7 +32,7 @@ MAX_FLOW_CHARS: Final = 256 * 1024
 """Characters of one flow that are indexed: those that stand first."""
 _RECENT: Final = timedelta(hours=1)
 _KNOWN_TEXTS: Final = 100_000
-"""Hashes of texts that are kept, some 60 bytes each."""
+"""Hashes of texts that are kept, some 60 bytes each; those in messages count twice."""
 _COLUMNS: Final = (
     "state",
     "started_at",
@@ -49,6 +49,16 @@ _COLUMNS: Final = (
 logger = logging.getLogger(__name__)
 
 
+class _Known(NamedTuple):
+    """Hashes of a flow's texts; `in_messages`: of those in the messages of its request."""
+
+    texts: frozenset[int]
+    in_messages: frozenset[int]
+
+
+_NOTHING: Final = _Known(frozenset(), frozenset())
+
+
 class Indexer:
     """Maker of `FlowText` rows. Not thread-safe; knows the texts of the latest flows by hash.
 
@@ -58,7 +68,7 @@ class Indexer:
 
     def __init__(self, bodies: PlainBodies | None = None) -> None:
         self._bodies = bodies or PlainBodies()
-        self._known: OrderedDict[str, frozenset[int]] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._known_texts = 0
 
     def index_pending(self, limit: int) -> int:
@@ -85,7 +95,7 @@ class Indexer:
             done.update(searched=True, search_text="")
         for row in rows:
             if row.base not in kept_bases:
-                self._known_texts -= len(self._known.pop(row.base, ()))
+                self._known_texts -= _size(self._known.pop(row.base, _NOTHING))
         return len(ids)
 
     def text_of(
@@ -98,7 +108,24 @@ class Indexer:
         """Return the row of a flow that is not stored yet; None if its base is not known here."""
         if base and base not in self._known:
             return None
-        return self._row(flow, base, list(parts_of_flow(flow, sides, view)))
+        return self._row(flow, base, texts_of_flow(flow, sides, view))
+
+    def text_of_next(
+        self,
+        flow: Flow,
+        base: str,
+        request: NextRequest,
+        sides: Mapping[str, FlowSide],
+        view: Callable[[FlowSide], BodyView],
+    ) -> FlowText | None:
+        """Return the row of a flow that repeats all messages of its base; None if it has to be
+        read completely.
+        """
+        known = self._known.get(base)
+        texts = texts_of_next(request, sides, view) if known is not None else None
+        if known is None or texts is None:
+            return None
+        return self._row(flow, base, texts, known.in_messages)
 
     def _rows(self, group: Sequence[Flow], bases: Mapping[str, str]) -> list[FlowText]:
         stored = [(flow, _sides(flow)) for flow in group]
@@ -108,36 +135,55 @@ class Indexer:
             bodies = load_bodies(digests)
         view = partial(side_body, bodies=bodies)
         return [
-            self._row(flow, bases[flow.pk], list(parts_of_flow(flow, sides, view)))
+            self._row(flow, bases[flow.pk], texts_of_flow(flow, sides, view))
             for flow, sides in stored
         ]
 
     def _unreadable(self, flow: Flow, bases: Mapping[str, str]) -> FlowText:
         logger.exception("Flow %s could not be indexed", flow.pk)
-        self._remember(flow.pk, [])
+        self._remember(flow.pk, FlowTexts([], [], []))
         return FlowText(flow_id=flow.pk, base=bases[flow.pk], parts=b"")
 
-    def _row(self, flow: Flow, base: str, parts: Sequence[Part]) -> FlowText:
+    def _row(
+        self,
+        flow: Flow,
+        base: str,
+        texts: FlowTexts,
+        repeated: frozenset[int] = frozenset(),
+    ) -> FlowText:
         known = self._hashes(base) if base else frozenset()
-        self._remember(flow.pk, parts)
-        packed = pack_parts(new_parts(parts, known))
+        self._remember(flow.pk, texts, repeated)
+        packed = pack_parts(new_parts(texts.parts, known))
         return new_row(FlowText, {"flow_id": flow.pk, "base": base, "parts": packed})
 
     def _hashes(self, flow_id: str) -> frozenset[int]:
         """Return the hashes of the texts of an earlier flow, which is read again after a start."""
         if flow_id not in self._known:
             flow = Flow.objects.select_related("parts").get(pk=flow_id)
-            self._remember(flow_id, _parts(flow))
-        return self._known[flow_id]
+            self._remember(flow_id, _texts(flow))
+        return self._known[flow_id].texts
 
-    def _remember(self, flow_id: str, parts: Iterable[Part]) -> None:
-        self._known_texts -= len(self._known.pop(flow_id, ()))
-        known = frozenset(hash(part.text) for part in parts)
+    def _remember(
+        self, flow_id: str, texts: FlowTexts, repeated: frozenset[int] = frozenset()
+    ) -> None:
+        """Keep the hashes of a flow's texts. `repeated`: those of messages that were not read."""
+        self._known_texts -= _size(self._known.pop(flow_id, _NOTHING))
+        parts = texts.parts
+        in_messages = repeated.union(_hashes(filter(is_of_message, texts.request)))
+        known = _Known(in_messages.union(_hashes(parts)), in_messages)
         self._known[flow_id] = known
-        self._known_texts += len(known)
+        self._known_texts += _size(known)
         while self._known_texts > _KNOWN_TEXTS and len(self._known) > 1:
             _, oldest = self._known.popitem(last=False)
-            self._known_texts -= len(oldest)
+            self._known_texts -= _size(oldest)
+
+
+def _hashes(parts: Iterable[Part]) -> list[int]:
+    return [hash(part.text) for part in parts]
+
+
+def _size(known: _Known) -> int:
+    return len(known.texts) + len(known.in_messages)
 
 
 def new_parts(parts: Iterable[Part], known: frozenset[int]) -> list[Part]:
@@ -188,10 +234,10 @@ def _next_pending(limit: int) -> list[Flow]:
     return list(recent[:limit]) or list(linked[:limit])
 
 
-def _parts(flow: Flow) -> list[Part]:
+def _texts(flow: Flow) -> FlowTexts:
     sides = _sides(flow)
     view = partial(side_body, bodies=load_bodies(_digests(sides)))
-    return list(parts_of_flow(flow, sides, view))
+    return texts_of_flow(flow, sides, view)
 
 
 def _sides(flow: Flow) -> dict[str, FlowSide]:

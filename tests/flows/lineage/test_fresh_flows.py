@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flows.bodies.plain_bodies import PlainBodies
+from flows.lineage import message_memo
 from flows.lineage.fresh_flows import FreshFlow, FreshFlows
 from flows.lineage.linker import Linker, pending
 from flows.lineage.prompt_parts import parts_of
@@ -25,7 +27,7 @@ from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.wire.core.jsonio import dumps
 from providers.wire.core.sse import SseEvent, serialise
-from tests.flows.lineage.synthetic import SCRIPTS, untouched
+from tests.flows.lineage.synthetic import ON, SCRIPTS, untouched
 from tests.flows.lineage.test_linker import check
 from tests.flows.records import flow, side
 
@@ -47,8 +49,50 @@ def caught_up(bodies: PlainBodies | None = None) -> FreshFlows:
     return links
 
 
+def write_compact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have requests without spaces: only in these are the places of messages known."""
+    compact = SimpleNamespace(dumps=lambda value: dumps(value).decode())
+    monkeypatch.setattr("tests.flows.lineage.synthetic.json", compact)
+
+
+def test_a_text_that_a_conversation_dropped_is_found_where_it_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(message_memo, "LEAST_BYTES", 0)
+    write_compact(monkeypatch)
+    agent = untouched("s", 2)
+    asked = len(agent.messages)
+    for question in ("the needle", "another question", "the needle"):
+        agent.ask(question)
+        agent.send(ON)
+        if question == "the needle":
+            del agent.messages[asked:]
+    links = caught_up()
+    for record, _ in agent.sent:
+        rows = built([record], links)
+        write_batch(rows, links.additions_of(fresh(rows)))
+    with_needle = [
+        pk for pk, (_, parts) in texts_of_all().items() if b"needle" in plain_parts(parts)
+    ]
+    assert with_needle == ["s-0005", "s-0007"]
+
+
 @pytest.mark.parametrize("batch", [1, 7, 1000])
-def test_links_made_in_memory_are_those_of_the_database(batch: int) -> None:
+@pytest.mark.parametrize("least_bytes", [0, 10**9], ids=["added messages", "complete"])
+def test_links_made_in_memory_are_those_of_the_database(
+    batch: int, least_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Links and texts are the same, however much of a request is read for them."""
+    monkeypatch.setattr(message_memo, "LEAST_BYTES", least_bytes)
+    write_compact(monkeypatch)
+    read_next: list[FlowText | None] = []
+    text_of_next = Indexer.text_of_next
+
+    def counted(*args: Any) -> FlowText | None:
+        read_next.append(text_of_next(*args))
+        return read_next[-1]
+
+    monkeypatch.setattr(Indexer, "text_of_next", counted)
     agents = [script(script.__name__, session=script.__name__) for script in SCRIPTS]
     sent = [pair for agent in agents for pair in agent.sent]
     sent.sort(key=lambda pair: (pair[0].started_at, pair[0].id))
@@ -59,6 +103,7 @@ def test_links_made_in_memory_are_those_of_the_database(batch: int) -> None:
         assert len(found) == len(rows)
         assert all(each.text for each in found.values())
         write_batch(rows, found)
+    assert len(list(filter(None, read_next))) >= 12 if least_bytes == 0 else not read_next
     assert not pending().exists()
     assert not waiting().exists()
     stored = FlowLink.objects.in_bulk()
