@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 WIDTH: Final = 1000.0
 HEIGHT: Final = 100.0
 _COLUMN_SHARE: Final = 0.8
+_LONE_WIDTH: Final = 10.0
 
 
 class Value(NamedTuple):
@@ -69,14 +70,22 @@ def _sum(column: Sequence[Value]) -> float:
 def line(shares: Sequence[float | None]) -> list[str]:
     """Return the `points` of lines through shares from 0 to 1. An unknown one ends a line.
 
-    Example: (1, 0, None, 0.5) → "0,0 333.3,100" and "1000,50".
+    A share between unknown ones is a short line: a single point would not be drawn.
+    Example: (1, 0, None, 0.5) → "0,0 333.3,100" and "990,50 1000,50".
     """
     step = WIDTH / max(len(shares) - 1, 1)
-    lines: list[list[str]] = [[]]
+    lines: list[list[tuple[float, float]]] = [[]]
     for index, share in enumerate(shares):
         if share is None:
             lines.append([])
             continue
-        y = (1 - share) * HEIGHT
-        lines[-1].append(f"{index * step:.1f},{y:.1f}")
-    return [" ".join(points) for points in lines if points]
+        lines[-1].append((index * step, (1 - share) * HEIGHT))
+    return [_points(points) for points in lines if points]
+
+
+def _points(points: Sequence[tuple[float, float]]) -> str:
+    if len(points) == 1:
+        x, y = points[0]
+        end = max(x, _LONE_WIDTH)
+        points = [(end - _LONE_WIDTH, y), (end, y)]
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

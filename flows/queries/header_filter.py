@@ -17,6 +17,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from flows.bytes.database_text import database_json
 from flows.models import Flow, FlowParts
+from flows.search.finder import possible_ids
+from flows.search.flow_parts import has_header_line, header_line
+from flows.search.folding import TRIGRAM_CHARS, folded
+from flows.search.id_list import listed
 
 # A token, RFC 9110 section 5.6.2.
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -28,10 +32,24 @@ def by_header(flows: QuerySet[Flow], wanted: str) -> QuerySet[Flow]:
     """Keep flows with a header: "name: part of its value", "name:", or a part of a name or value.
 
     Letters match in either case. The database looks up a flow's headers by its id, so it finds the
-    newest matches soon.
+    newest matches soon. Where few flows have the name and the value, the search index tells which.
     """
     parts = FlowParts.objects.filter(_condition(wanted.strip()), flow=OuterRef("pk"))
+    possible = _indexed(wanted)
+    if possible is not None:
+        flows = flows.filter(pk__in=listed(possible))
     return flows.filter(Exists(parts))
+
+
+def _indexed(wanted: str) -> list[str] | None:
+    """Return the flows that may have the header; None if the index does not tell."""
+    name, colon, value = (part.strip() for part in wanted.partition(":"))
+    if not colon or not _NAME.fullmatch(name) or not has_header_line(name):
+        return None
+    words = [folded(header_line(name, ""))]
+    if len(folded(value)) >= TRIGRAM_CHARS:
+        words.append(folded(value))
+    return possible_ids([(word,) for word in words])
 
 
 def _condition(wanted: str) -> Q:

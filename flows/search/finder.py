@@ -69,11 +69,32 @@ def find(
     segments = candidates(words.long)
     ordered = _first_of(among, segments, None)
     if count(segments) <= AT_ONCE:
-        open_ids = FlowText.objects.filter(segment__isnull=True).values_list("pk", flat=True)
-        possible = [*open_ids, *ids_at(segments)]
+        possible = _indexed_ids(segments)
         ordered = among.filter(pk__in=listed(possible)).values_list("pk", flat=True).iterator()
     found = _read(ordered, words, limit, time_s)
     return Found([*waiting, *found.ids], found.reached)
+
+
+def possible_ids(words: Sequence[Sequence[str]]) -> list[str] | None:
+    """Return the ids of all flows that may contain the words, also of those not indexed yet.
+
+    None if there are too many, so that it is as fast to look at the flows themselves.
+
+    Args:
+        words: the folded spellings of each word, each of three characters or more.
+    """
+    unindexed = Flow.objects.filter(searched__isnull=True).order_by()
+    waiting = list(unindexed.values_list("pk", flat=True)[: FEW_WAITING + 1])
+    segments = candidates(words) if len(waiting) <= FEW_WAITING else {}
+    if len(waiting) > FEW_WAITING or count(segments) > AT_ONCE:
+        return None
+    return [*waiting, *_indexed_ids(segments)]
+
+
+def _indexed_ids(segments: dict[int, int]) -> list[str]:
+    """Return the ids of candidates, and of flows whose texts are in no segment yet."""
+    open_ids = FlowText.objects.filter(segment__isnull=True).values_list("pk", flat=True)
+    return [*open_ids, *ids_at(segments)]
 
 
 def _read(ordered: Iterable[str], words: Wanted, limit: int | None, time_s: float | None) -> Found:

@@ -123,11 +123,21 @@ def names_of(values: Sequence[Any], headers: str) -> list[str]:
     return [*names, *header_lines(headers)]
 
 
+def has_header_line(name: str) -> bool:
+    """Return whether headers of this name are indexed, each as `header_line` writes it."""
+    return name.lower() not in _COMMON_HEADERS
+
+
+def header_line(name: str, value: str) -> str:
+    """Write a header as it is indexed: "x-request-id: 7"."""
+    return f"{name}: {value}"
+
+
 def header_lines(headers: str) -> list[str]:
     """Return the headers of all sides that are indexed, each once."""
     lines: dict[str, None] = {}
     for headers_of_side in orjson.loads(headers or "[]"):
         for name, value, *_ in headers_of_side:
-            if name.lower() not in _COMMON_HEADERS:
-                lines[f"{name}: {value}"] = None
+            if has_header_line(name):
+                lines[header_line(name, value)] = None
     return list(lines)

@@ -91,7 +91,8 @@ def test_plots_keep_proportions_and_gaps() -> None:
     assert plot.highest == 4
     assert [(part.height, part.y) for part in plot.rectangles] == [(75, 25), (25, 0), (50, 50)]
     assert stacked([[], []]).rectangles == []
-    assert line([1.0, 0.0, None, 0.5]) == ["0.0,0.0 333.3,100.0", "1000.0,50.0"]
+    assert line([1.0, 0.0, None, 0.5]) == ["0.0,0.0 333.3,100.0", "990.0,50.0 1000.0,50.0"]
+    assert line([0.5]) == ["0.0,50.0 10.0,50.0"]
     assert line([None]) == []
 
 
