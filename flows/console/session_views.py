@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -16,11 +16,12 @@ from flows.export.session_response import session_response
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.rights import VIEW_FLOWS
-from flows.queries.sessions import Session, session, session_of
+from flows.queries.sessions import session, session_of
 from flows.reading.body_view import side_body
 from flows.reading.context_size import ContextSize, context_size
 from flows.sessions.context_areas import context_areas
 from flows.sessions.session_list import session_page as page_of_sessions
+from flows.sessions.session_list import titles_of
 from flows.sessions.session_overview import overview
 from flows.sessions.session_story import story
 from flows.sessions.time_axis import time_axis
@@ -32,9 +33,10 @@ _TABS: Final = (
     ("timeline", "Requests"),
     ("context", "Context"),
 )
-_MAX_ENTRIES: Final = 400
-_SHOWN_ENTRIES: Final = 300
-"""Of more than 400 messages the page shows the newest 300, until all are asked for."""
+_NEWEST_REQUESTS: Final = {"conversation": 60, "timeline": 160}
+"""Requests that a tab shows until more are asked for: each takes two milliseconds."""
+_SHOWN_ENTRIES: Final = 120
+"""Messages of the main conversation that the page shows until all are asked for."""
 
 
 @console_page(VIEW_FLOWS)
@@ -48,22 +50,26 @@ def session_list(request: HttpRequest) -> HttpResponse:
 @console_page(VIEW_FLOWS)
 def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
     """Show a session: its conversation, its requests in time, or its context."""
-    found = session(session_id)
+    wanted = request.GET.get("tab", "")
+    tab = next((name for name, _ in _TABS if name == wanted), _TABS[0][0])
+    most = None if request.GET.get("all") == "1" else _NEWEST_REQUESTS.get(tab)
+    found = session(session_id, most)
     if found is None:
         shown_id = printable(session_id)
         return render(request, "flows/no_session.html", {"session_id": shown_id}, status=404)
-    wanted = request.GET.get("tab", "")
-    tab = next((name for name, _ in _TABS if name == wanted), _TABS[0][0])
+    title = titles_of([session_id]).get(session_id, "") if found.left_out else ""
     context = {
         "session": found,
-        "overview": overview(found),
+        "overview": overview(found, title),
+        "has_more": found.left_out > 0 and most is not None,
         "tabs": _TABS,
         "tab": tab,
         "kinds": SESSION_KINDS,
         "panel": f"flows/_session_{tab}.html",
     }
     if tab == "conversation":
-        context |= _conversation(found, every=request.GET.get("all") == "1")
+        told = story(found, _image_address, newest=_SHOWN_ENTRIES if most else None)
+        context |= {"story": told, "entries": told.entries, "hidden": told.hidden}
     elif tab == "timeline":
         context["axis"] = time_axis(found)
     else:
@@ -90,15 +96,6 @@ def flow_export(request: HttpRequest, flow_id: str, kind: str) -> HttpResponseBa
     if found is None or kind not in SESSION_KINDS:
         raise Http404("There is no such flow, or no such kind of file.")
     return session_response(found, kind, by=caller_of(request))
-
-
-def _conversation(found: Session, *, every: bool) -> dict[str, Any]:
-    told = story(found, _image_address)
-    entries = told.entries
-    hidden = 0
-    if not every and len(entries) > _MAX_ENTRIES:
-        hidden = len(entries) - _SHOWN_ENTRIES
-    return {"story": told, "entries": entries[hidden:], "hidden": hidden}
 
 
 def _image_address(flow_id: str, number: int, media: Media) -> str:

@@ -101,7 +101,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session for its page. `totals` cover all requests, `rows` the newest 500."""
+    """A session for its page. `totals` cover all requests, `rows` the newest of them."""
 
     id: str
     rows: list[Row]
@@ -113,22 +113,28 @@ class Session:
     newest: Flow | None
 
 
-def session(session_id: str) -> Session | None:
-    """Return a session by its id; None when no flow has it. Two queries."""
+def session(session_id: str, max_rows: int | None = None) -> Session | None:
+    """Return a session by its id; None when no flow has it. Two queries.
+
+    Args:
+        max_rows: number of its newest requests that become rows; None for `MAX_ROWS`.
+    """
     # PostgreSQL refuses NUL in a text.
     if "\0" in session_id:
         return None
-    return session_of(flows_of(session_id), session_id)
+    return session_of(flows_of(session_id), session_id, max_rows)
 
 
-def session_of(flows_of_session: QuerySet[Flow], session_id: str) -> Session | None:
+def session_of(
+    flows_of_session: QuerySet[Flow], session_id: str, max_rows: int | None = None
+) -> Session | None:
     """Return some flows as a session; None when there are none. Two queries."""
     totals = totals_of(flows_of_session)
     if not totals["requests"]:
         return None
     with_links = flows_of_session.select_related("link").only(*_ROW_FIELDS, *_LINK_FIELDS)
     newest_first = with_links.order_by("-started_at", "-id")
-    flows = list(newest_first[:MAX_ROWS])
+    flows = list(newest_first[: max_rows or MAX_ROWS])
     flows.reverse()
     threads = _threads(flows)
     _mark_main(threads, flows, is_complete=totals["requests"] == len(flows))

@@ -24,8 +24,12 @@ class Overview:
     live: bool
 
 
-def overview(session: Session) -> Overview:
-    """Return the overview of a session from its newest requests."""
+def overview(session: Session, title: str = "") -> Overview:
+    """Return the overview of a session from its newest requests.
+
+    Args:
+        title: of a session whose first requests are not among them.
+    """
     flows = [row.flow for row in session.rows]
     openings = []
     for row in session.rows:
@@ -36,7 +40,7 @@ def overview(session: Session) -> Overview:
     lasted = (timezone.now() if is_live else ended) - session.totals["began"]
     main = [row.flow for row in session.rows if row.thread.main]
     return Overview(
-        title=title_of(openings),
+        title=title or title_of(openings),
         client=client_name(main[0].user_agent),
         run=main[0].run_label,
         ended=ended,

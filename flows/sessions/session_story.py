@@ -64,12 +64,23 @@ class Story:
     exchanges: list[Exchange] = field(default_factory=list)
     """The session's requests in order, as far as they were read."""
     unread: int = 0
+    hidden: int = 0
+    """Earlier messages of the main conversation that were left out."""
 
 
-def story(session: Session, image_source: ImageSource, *, keep_bodies: bool = False) -> Story:
+def story(
+    session: Session,
+    image_source: ImageSource,
+    *,
+    keep_bodies: bool = False,
+    newest: int | None = None,
+) -> Story:
     """Read a session's stored bodies into one conversation.
 
     Queries: three, and one for each batch of requests that the newest ones do not contain.
+
+    Args:
+        newest: number of messages of the main conversation that are enough; None for all.
     """
     reader = ExchangeReader([row.flow for row in session.rows], keep_bodies=keep_bodies)
     threads = _by_thread(session.rows, reader.exchanges)
@@ -78,9 +89,12 @@ def story(session: Session, image_source: ImageSource, *, keep_bodies: bool = Fa
     branches = []
     for thread in session.threads:
         members = threads[thread.key]
-        entries = _entries(members, reader, image_source)
+        steps, origin = _steps(members, reader)
+        shown = steps[-newest:] if newest is not None and thread.main else steps
+        entries = _entries(shown, members, origin, image_source)
         if thread.main:
             told.entries = entries
+            told.hidden = sum(map(_is_shown, steps[: len(steps) - len(shown)]))
             _add_folds(told, members)
         else:
             branches.append(Branch(thread, _title(members), entries))
@@ -99,9 +113,13 @@ def _by_thread(rows: Sequence[Row], exchanges: Sequence[Exchange]) -> dict[str, 
     return threads
 
 
-def _entries(members: _Members, reader: ExchangeReader, image_source: ImageSource) -> list[Entry]:
+_Origin = dict[int, tuple[str, int]]
+
+
+def _steps(members: _Members, reader: ExchangeReader) -> tuple[list[Step], _Origin]:
+    """Return the steps of a thread, and by image the flow that has it, with its number there."""
     exchanges = [exchange for _, exchange in members]
-    origin: dict[int, tuple[str, int]] = {}
+    origin: _Origin = {}
 
     def turns_of(index: int) -> list[Turn] | None:
         request = reader.request(exchanges, index)
@@ -112,7 +130,19 @@ def _entries(members: _Members, reader: ExchangeReader, image_source: ImageSourc
         return request.turns
 
     answers: list[Sequence[Block]] = [exchange.answer.blocks for exchange in exchanges]
-    steps = merge(answers, turns_of)
+    return merge(answers, turns_of), origin
+
+
+def _is_shown(step: Step) -> bool:
+    # Results of tools stand with their calls.
+    blocks = step.turn.blocks if step.turn else []
+    return bool(step.mark) or not all(isinstance(block, ToolResult) for block in blocks)
+
+
+def _entries(
+    steps: Sequence[Step], members: _Members, origin: _Origin, image_source: ImageSource
+) -> list[Entry]:
+    exchanges = [exchange for _, exchange in members]
     views = _views(steps, exchanges, origin, image_source)
     results = _results(steps)
     entries = []
@@ -127,7 +157,7 @@ def _entries(members: _Members, reader: ExchangeReader, image_source: ImageSourc
 def _views(
     steps: Sequence[Step],
     exchanges: Sequence[Exchange],
-    origin: dict[int, tuple[str, int]],
+    origin: _Origin,
     image_source: ImageSource,
 ) -> dict[int, TurnView]:
     """Return the view of each step that is a message, by the step's number from 1."""

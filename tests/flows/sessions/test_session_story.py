@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from flows.console import session_views
 from flows.queries.sessions import session
 from flows.sessions.session_story import Entry, Story, all_entries, story
 from tests.flows.seed import CLIENT_HEADERS, add_flow, add_side
@@ -121,6 +124,35 @@ def test_a_long_history_is_read_with_few_queries(db: None, django_assert_num_que
     assert [entry.row.flow.pk for entry in told.entries[1::2] if entry.row] == [
         f"q{number}" for number in range(30)
     ]
+
+
+def test_a_long_session_shows_its_newest_messages_until_all_are_asked_for(
+    db: None, staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_views, "_NEWEST_REQUESTS", {"conversation": 2, "timeline": 3})
+    monkeypatch.setattr(session_views, "_SHOWN_ENTRIES", 5)
+    messages: list[dict[str, Any]] = []
+    for number in range(5):
+        call = {"type": "tool_use", "id": f"t{number}", "name": "Read", "input": {}}
+        messages.append({"role": "user", "content": [text(f"Question {number}")]})
+        if number:
+            result = {"type": "tool_result", "tool_use_id": f"t{number - 1}", "content": "Content"}
+            messages.insert(-1, {"role": "user", "content": [result]})
+        said = [text(f"Answer {number}"), call]
+        asked = {"conversation_id": "c", "asked": f"Question {number}"}
+        exchange(f"f{number}", 60 - number, list(messages), said, **asked)
+        messages.append({"role": "assistant", "content": said})
+    address = "/flows/session/agent/"
+    short, every = (staff.get(address + query).content.decode() for query in ("", "?all=1"))
+    assert "<h1" in short and "Question 0" in re.findall(r"<h1.*?</h1>", short, re.DOTALL)[0]
+    shown = [number for number in range(5) if f">Answer {number}<" in unescape(short)]
+    assert shown == [3, 4]
+    assert "3 earlier ones are" in short and "Show 6 earlier messages" in short
+    assert [number for number in range(5) if f">Answer {number}<" in unescape(every)] == [*range(5)]
+    assert "earlier" not in every.partition("<main")[2]
+    timeline = staff.get(f"{address}?tab=timeline").content.decode()
+    assert re.findall(r"/flows/(f\d)/", timeline.partition("session-rows")[2]) == ["f2", "f3", "f4"]
+    assert "?tab=timeline&amp;all=1" in timeline
 
 
 def test_images_keep_the_address_of_their_request(db: None) -> None:
