@@ -27,6 +27,7 @@ from providers.presets.preset_table import Preset, presets
 from providers.prices import admin as price_admin  # noqa: F401
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
+from providers.web.retry_fields import RETRY_FIELDS
 
 if TYPE_CHECKING:
     from django.forms import ModelForm
@@ -83,7 +84,7 @@ class ProviderAdmin(ConfigModelAdmin):
                 {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]},
             ),
             ("In translated requests", {"fields": ["server_tools"]}),
-            ("When it fails", {"fields": ["retry", "fallbacks", "cooldown_seconds"]}),
+            ("When it fails", {"fields": [*RETRY_FIELDS, "fallbacks", "cooldown_seconds"]}),
             ("Credential", {"fields": credential, "description": _code_hint(request)}),
         ]
 
@@ -205,7 +206,7 @@ class RuleAdmin(ConfigModelAdmin):
         ),
         ("Then", {"fields": ["action", "dest_provider", "dest_model", "dest_host", "dest_path"]}),
         ("In translated requests", {"fields": ["server_tools"]}),
-        ("When it fails", {"fields": ["retry", "fallbacks"]}),
+        ("When it fails", {"fields": [*RETRY_FIELDS, "fallbacks"]}),
         (
             "Vertex AI",
             {"fields": [("dest_vertex_project", "dest_vertex_location")], "classes": ["collapse"]},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -23,6 +23,7 @@ from providers.base.names import WIRE_FORMATS
 from providers.base.nearest import capitalised
 from providers.fallbacks import BadFallbacks
 from providers.models import Provider, TransformRule
+from providers.retry_policy import MAX_ATTEMPTS
 from providers.services import (
     CODE_REFUSED,
     LOGIN_REFUSED,
@@ -34,12 +35,7 @@ from providers.services import (
     unknown_fallback,
 )
 from providers.web.password_check import password_problem
-
-if TYPE_CHECKING:
-    _ProviderModelForm = forms.ModelForm[Provider]
-    _RuleModelForm = forms.ModelForm[TransformRule]
-else:
-    _ProviderModelForm = _RuleModelForm = forms.ModelForm
+from providers.web.retry_fields import RetryForm
 
 
 class StrictJSONField(forms.JSONField):
@@ -127,6 +123,8 @@ class FallbacksField(LinesField):
             raise ValidationError(capitalised(problem))
 
 
+ATTEMPTS_HELP = f"From 2 to {MAX_ATTEMPTS}, with the first one."
+
 RULE_LABELS = {
     "match_host": "Host",
     "match_path": "Path",
@@ -141,14 +139,9 @@ RULE_LABELS = {
 """Labels of a rule's fields, which stand under "When all of these match" and "Then"."""
 
 
-class RuleForm(_RuleModelForm):
+class RuleForm(RetryForm):
     """Form of a transform rule."""
 
-    retry = StrictJSONField(
-        required=False,
-        widget=ShortTextarea,
-        help_text='Such as {"attempts": 3, "statuses": [429]}. Blank: as the provider says.',
-    )
     fallbacks = FallbacksField(
         required=False,
         help_text=(
@@ -159,14 +152,15 @@ class RuleForm(_RuleModelForm):
 
     class Meta:
         model = TransformRule
-        fields = "__all__"  # the admin's fieldsets choose
+        exclude = ["retry"]  # the admin's fieldsets choose
         labels = RULE_LABELS
 
-    def clean_retry(self) -> Any:
-        return self.cleaned_data["retry"] or {}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["retry_attempts"].help_text = f"{ATTEMPTS_HELP} Blank: as the provider says."
 
 
-class ProviderForm(_ProviderModelForm):
+class ProviderForm(RetryForm):
     """Form of a provider, with its credential source as plain fields."""
 
     native_formats = forms.MultipleChoiceField(
@@ -185,14 +179,6 @@ class ProviderForm(_ProviderModelForm):
         required=False,
         label="Models",
         help_text="Names for /v1/models, one a line. Blank: from the price catalogue.",
-    )
-    retry = StrictJSONField(
-        required=False,
-        widget=ShortTextarea,
-        help_text=(
-            'Such as {"attempts": 3, "statuses": [429, 503, "connect"], "budget_seconds": 30}.'
-            " Blank: a failure is forwarded at once."
-        ),
     )
     fallbacks = FallbacksField(
         required=False,
@@ -268,7 +254,6 @@ class ProviderForm(_ProviderModelForm):
             "headers",
             "model_names",
             "fingerprint_profile",
-            "retry",
             "fallbacks",
             "cooldown_seconds",
             "server_tools",
@@ -289,6 +274,9 @@ class ProviderForm(_ProviderModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields[
+            "retry_attempts"
+        ].help_text = f"{ATTEMPTS_HELP} Blank: a failure is forwarded at once."
         self._before = (
             Provider.objects.filter(pk=self.instance.pk).first() if self.instance.pk else None
         )
@@ -308,9 +296,6 @@ class ProviderForm(_ProviderModelForm):
         self._set_secret(data)
         self._refuse_move(data)
         return data
-
-    def clean_retry(self) -> Any:
-        return self.cleaned_data["retry"] or {}
 
     def add_error(self, field: str | None, error: Any) -> None:
         """Move the model's errors of `auth_config` to the plain field that holds the value."""

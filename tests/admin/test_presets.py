@@ -8,6 +8,7 @@ from django.test import Client
 from providers.models import Provider
 from providers.presets.preset_table import presets
 from tests.rows import make_provider
+from tests.sent_form import sent_by_a_browser
 
 pytestmark = pytest.mark.django_db
 ADD = "/admin/providers/provider/add/"
@@ -30,10 +31,8 @@ def test_one_click_fills_the_form(browser: Client) -> None:
 
 def test_the_form_of_a_preset_can_be_saved(browser: Client) -> None:
     form = browser.get(ADD + "?preset=groq").context["adminform"].form
-    data = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
-    data = {name: "" if value is None else value for name, value in data.items()}
-    data |= {"headers": "", "retry": "", "auth_login": "", "new_secret": "gsk-1234567890"}
-    data |= {"fallbacks": "", "model_names": ""}
+    data = sent_by_a_browser(form)
+    data["new_secret"] = "gsk-1234567890"
     response = browser.post(ADD, data)
     assert response.status_code == 302, response.context["adminform"].form.errors
     row = Provider.objects.get(name="groq")

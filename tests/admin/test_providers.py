@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
+from providers.forms import ProviderForm
 from providers.models import ConfigRevision, Provider, TransformRule
+from providers.retry_policy import FAILURES
 from providers.services import CODE_REFUSED, LOGIN_REFUSED, MOVE_REFUSED
 from providers.web.password_check import WRONG_PASSWORD
 from tests.rows import make_provider
+from tests.sent_form import sent_by_a_browser
 
 ADD = "/admin/providers/provider/add/"
 KEY = "sk-canary-4711-do-not-show"
@@ -25,7 +30,6 @@ def form(**changes) -> dict[str, str]:
         "type": "anthropic",
         "model_names": "",
         "fingerprint_profile": "",
-        "retry": "",
         "auth_type": "none",
         "new_secret": "",
         "auth_command": "",
@@ -61,14 +65,32 @@ def test_it_works(browser: Client):
 
 
 def test_retries_are_stored_and_shown_again(browser: Client):
-    browser.post(ADD, form(retry='{"attempts": 3, "statuses": [429]}'))
+    chosen = form(retry_attempts="3", retry_failures=["429", "connect"], retry_budget_seconds="2.5")
+    browser.post(ADD, chosen)
     provider = Provider.objects.get()
-    assert provider.retry == {"attempts": 3, "statuses": [429]}
-    assert "&quot;attempts&quot;: 3" in browser.get(change(provider)).content.decode()
+    assert provider.retry == {"attempts": 3, "statuses": [429, "connect"], "budget_seconds": 2.5}
     browser.post(change(provider), form())
     assert Provider.objects.get().retry == {}
-    assert "retry" in errors(browser.post(change(provider), form(retry='{"attempts": 1}')))
-    assert "retry" in errors(browser.post(change(provider), form(retry="{")))
+    assert "retry_attempts" in errors(browser.post(change(provider), form(retry_attempts="1")))
+    assert "retry_attempts" in errors(browser.post(change(provider), form(retry_failures="429")))
+    assert "retry_failures" in errors(browser.post(change(provider), form(retry_failures="418")))
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        {},
+        {"attempts": 2},
+        {"attempts": 10, "statuses": [408, 529, "timeout"]},
+        {"attempts": 3, "statuses": list(FAILURES), "budget_seconds": 0},
+        {"attempts": 3, "budget_seconds": 12.25},
+    ],
+)
+def test_a_form_that_nobody_changed_keeps_the_retries(retry: dict[str, Any], db: None):
+    row = make_provider(retry=retry)
+    bound_form = ProviderForm(sent_by_a_browser(ProviderForm(instance=row)), instance=row)
+    assert bound_form.is_valid(), bound_form.errors
+    assert bound_form.instance.retry == retry
 
 
 def test_fallbacks_are_lines_and_name_providers(browser: Client):
@@ -87,7 +109,7 @@ def test_a_rule_has_fallbacks_of_its_own(browser: Client):
     provider = make_provider("backup")
     add, values = "/admin/providers/transformrule/add/", {"action": "redirect", "position": "0"}
     sends = {**values, "dest_provider": provider.pk, "fallbacks": "backup/small"}
-    sends["retry"] = '{"attempts": 2}'
+    sends["retry_attempts"] = "2"
     browser.post(add, sends)
     rule = TransformRule.objects.get()
     assert (rule.fallbacks, rule.retry) == (["backup/small"], {"attempts": 2})

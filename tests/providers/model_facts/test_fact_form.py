@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from providers.models import ModelFact
 from providers.own_facts.fact_form import ModelFactForm
 from providers.wire.facts.model_facts import EFFORTS, FIELDS, MEDIA, PARAMETERS, THINKING, WORDS
+from tests.sent_form import sent_by_a_browser
 from tests.visitors import staff_with
 
 NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
@@ -48,18 +49,6 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 def test_the_values_are_of_all_facts() -> None:
     assert set(VALUES) == FIELDS
-
-
-def sent_by_a_browser(form: ModelFactForm) -> QueryDict:
-    """Return the fields as a browser sends the form that it was given."""
-    data = QueryDict(mutable=True)
-    for bound in form:
-        value = bound.value()
-        if isinstance(value, list):
-            data.setlist(bound.name, value)
-        elif value is not None and value is not False:
-            data[bound.name] = "on" if value is True else value
-    return data
 
 
 @settings(max_examples=60, deadline=None)
