@@ -25,6 +25,8 @@ from flows.sides import PartTexts
 
 WAIT_S: Final = 0.5
 """Time for the other thread to finish a look at the database; then the flows wait."""
+_LOOKS: Final = 4
+"""Looks at the database in a row, the last of which finds nothing, mostly."""
 _LOOK_AFTER_S: Final = 10.0
 """Other processes import flows without a word to this one."""
 _MAX_BYTES: Final = 64 * 1024
@@ -90,17 +92,26 @@ class FreshFlows:
             self._is_caught_up = False
 
     def link_waiting(self, limit: int) -> int:
-        """Link some flows of the database; return how many were looked at."""
+        """Link some flows of the database; return how many were looked at.
+
+        Looks again for flows that were written meanwhile: the writer makes no links as long as
+        any flow waits for its own, so that beside traffic they would not end.
+        """
         if self._is_caught_up and time.monotonic() < self._look_at:
             return 0
+        total = 0
         with self._working:
-            left = self._left
-            count = self._linker.link_pending(limit)
-            with self._state:
-                # None waits, unless the writer has left some since this looked.
-                self._is_caught_up = not count and left == self._left
+            for _ in range(_LOOKS):
+                left = self._left
+                count = self._linker.link_pending(limit)
+                total += count
+                with self._state:
+                    # None waits, unless the writer has left some since this looked.
+                    self._is_caught_up = not count and left == self._left
+                if self._is_caught_up or count >= limit:
+                    break
         self._look_at = time.monotonic() + _LOOK_AFTER_S
-        return count
+        return total
 
     def index_waiting(self, limit: int) -> int:
         """Index some flows of the database; return how many were looked at."""

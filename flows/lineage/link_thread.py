@@ -17,7 +17,16 @@ from flows.search.indexer import waiting
 from flows.search.segment_rows import build_segment, dissolve_segments, without_segment
 
 BATCH_FLOWS: Final = 50
-"""Flows a transaction. The writer waits for three statements: all is read and compared before."""
+"""Flows a transaction, at most. The database is written in three statements: all is read and
+compared before.
+"""
+_FEWEST_FLOWS: Final = 4
+_STEP_S: Final = 0.2
+"""Time that a step may take. Flows that the writer writes meanwhile wait for it, but not as long as
+`fresh_flows.WAIT_S`.
+"""
+_BUSY_S: Final = 2.0
+"""Time after which flows are linked beside a writer that always has work."""
 _COMMIT_S: Final = 0.4
 """Time in which a finished flow's row is written, mostly."""
 _LOOKS: Final = 5
@@ -62,6 +71,8 @@ class LinkThread:
         self._noticed_at = float("-inf")
         self._waits_to_index = False
         self._is_awake = False
+        self._flows = BATCH_FLOWS
+        self._worked_at = time.monotonic()
         self._count_at = 0.0
         self._backlog_at = 0.0
         self.backlog: Backlog | None = None
@@ -134,13 +145,14 @@ class LinkThread:
         has_worked = False
         while not self._stopped.is_set():
             self._count_backlog()
-            if self._is_busy():
+            if not self._may_work():
                 self._stopped.wait(_COMMIT_S)
                 continue
             began = time.monotonic()
             try:
                 close_old_connections()
                 count = self._step()
+                self._adapt(began)
             except DatabaseError as exc:
                 logger.info("Flows are linked and indexed later: %s", exc)
                 close_old_connections()
@@ -158,6 +170,17 @@ class LinkThread:
             self._stopped.wait(time.monotonic() - began)
         return has_worked
 
+    def _may_work(self) -> bool:
+        """Return whether the writer rests, or was busy for so long that flows wait too long."""
+        return not self._is_busy() or time.monotonic() - self._worked_at >= _BUSY_S
+
+    def _adapt(self, began: float) -> None:
+        """Choose how many flows the next step takes: the writer waits for a step, but not long."""
+        now = time.monotonic()
+        self._worked_at = now
+        share = _STEP_S / max(now - began, 0.001)
+        self._flows = max(_FEWEST_FLOWS, min(BATCH_FLOWS, int(self._flows * share)))
+
     def _count_backlog(self) -> None:
         """Count what waits, not too often; while the database is away the last count is kept."""
         if time.monotonic() < self._backlog_at:
@@ -173,11 +196,11 @@ class LinkThread:
         """Do a little of each work; return how many flows or segments it was."""
         # What a flow adds is known once it is linked. Not all links first: after an upgrade there
         # are many, and a search reads the flows without a segment one by one.
-        count = self._fresh.link_waiting(BATCH_FLOWS)
+        count = self._fresh.link_waiting(self._flows)
         self._waits_to_index = not self._may_index()
         if self._waits_to_index:
             return count
-        count += self._fresh.index_waiting(BATCH_FLOWS)
+        count += self._fresh.index_waiting(self._flows)
         count += build_segment()
         if count:
             return count

@@ -124,17 +124,19 @@ class Backlog:
             return settled
 
     def take(self, limit: int) -> list[QueuedRecord]:
-        """Return the oldest records, at most `limit`.
+        """Return the oldest records, at most `limit`, and no more once they have `BATCH_BYTES`.
 
-        They count against the bounds until `count_taken` reports what is left of them.
+        The links of a batch are made while its bodies are in memory, where there is room for a few
+        large ones. They count against the bounds until `count_taken` reports what is left of them.
         """
         with self._changed:
             self._is_hurried = False
             taken: list[QueuedRecord] = []
-            while self._waiting and len(taken) < limit:
+            size_bytes = 0
+            while self._waiting and len(taken) < limit and size_bytes < BATCH_BYTES:
                 _, queued = self._waiting.popitem(last=False)
                 taken.append(queued)
-            size_bytes = sum(queued.size_bytes for queued in taken)
+                size_bytes += queued.size_bytes
             self._waiting_bytes -= size_bytes
             self._taken_records += len(taken)
             self._taken_bytes += size_bytes

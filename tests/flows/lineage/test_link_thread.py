@@ -58,6 +58,20 @@ def test_flows_are_linked_once_the_writer_rests_and_the_database_works() -> None
 
 
 @pytest.mark.django_db(transaction=True)
+def test_flows_are_linked_beside_a_writer_that_never_rests() -> None:
+    record(pair[0] for pair in untouched("s", 3).sent)
+    total = pending().count()
+    with patch.object(link_thread, "_COMMIT_S", 0.01), patch.object(link_thread, "_BUSY_S", 0.05):
+        thread = LinkThread(lambda: True)
+        thread.start()
+        try:
+            eventually(lambda: FlowLink.objects.count() == total)
+        finally:
+            thread.close(5)
+    assert not pending().exists()
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("limit", "value"), [("_INDEX_AFTER_S", 0.0), ("_MAX_WAITING", 0)])
 def test_texts_are_indexed_once_the_traffic_rests_or_too_many_wait(limit: str, value: int) -> None:
     record(pair[0] for pair in untouched("s", 3).sent)

@@ -45,6 +45,20 @@ def test_bodies_are_dropped_when_the_bytes_are_used_up() -> None:
     assert (backlog.bodies_dropped, backlog.records_dropped) == (1, 0)
 
 
+def test_large_bodies_are_taken_a_few_at_a_time() -> None:
+    """The links of a batch are made while its bodies are in memory."""
+    backlog = Backlog(max_records=100, max_bytes=100 * BATCH_BYTES)
+    for number in range(20):
+        backlog.put(flow(str(number), sides=(side("client", bytes(BATCH_BYTES // 3 + number)),)))
+    taken: list[str] = []
+    while batch := backlog.take(50):
+        assert sum(item.size_bytes for item in batch[:-1]) < BATCH_BYTES
+        taken += [item.record.id for item in batch]
+        backlog.count_taken(0, 0)
+    assert taken == [str(number) for number in range(20)]
+    assert backlog.held().size_bytes == 0
+
+
 def test_records_are_dropped_when_there_is_no_slot() -> None:
     backlog = Backlog(max_records=2, max_bytes=10**6)
     for name in "abc":
