@@ -62,8 +62,9 @@ def test_running_requests_and_sessions_stand_first(db: None) -> None:
     at(0.1, session_id="busy", state="live", status_code=None)
     at(0.1, session_id="busy", status_code=200)
     at(2, session_id="old", status_code=200)
+    at(60, session_id="socket", state="live", status_code=101)
     board = dashboard(NOW)
-    assert board.running == 1
+    assert board.running == 2
     shown = [(row["session_id"], row["requests"], row["running"]) for row in board.sessions]
     assert shown == [("busy", 2, 1), ("calm", 1, 0)]
 

@@ -20,7 +20,15 @@ from hypothesis import strategies as st
 
 from flows.console.flow_list.filter_form import FlowListFilter
 from flows.lineage.linker import Linker
-from flows.models import Flow, FlowBody, FlowParts, FlowText, SearchSegment, SearchShelf
+from flows.models import (
+    Flow,
+    FlowBody,
+    FlowParts,
+    FlowText,
+    SearchSegment,
+    SearchShelf,
+    WebSocketMessage,
+)
 from flows.queries.filters import FlowFilter, PagedFlowFilter
 from flows.reading.body_view import BodyView, body_view
 from flows.search import finder
@@ -35,6 +43,8 @@ from tests.flows.agent_session import made_up, record, session
 from tests.flows.lineage.test_linker import record as store
 from tests.flows.records import flow as flow_record
 from tests.flows.records import side
+from tests.flows.seed import seed_websocket
+from tests.flows.seed import store as store_body
 
 pytestmark = pytest.mark.django_db
 SECRET = "Ünïque-Zeichenkette"
@@ -420,6 +430,18 @@ def test_messages_of_a_websocket_and_opaque_data() -> None:
     chinese = "编译失败了" * 200
     [part] = request_parts(view({"messages": [{"role": "user", "content": chinese}]}))
     assert part.text == chinese
+
+
+def test_a_hit_in_a_websocket_names_the_number_that_its_page_shows(staff: Client) -> None:
+    socket = seed_websocket()
+    sent = json.dumps({"type": "response.create", "input": "Zygomorphe Blumen"}).encode()
+    WebSocketMessage.objects.filter(flow=socket, seq=0).update(body_digest=store_body(sent))
+    index()
+    (hit,) = page_hits("zygomorphe", [socket]).values()
+    (number,) = re.findall(r"message (\d+)", hit.where)
+    page = staff.get(f"/flows/{socket.pk}/?tab=messages").content.decode()
+    (row,) = [row for row in page.split("<tr>") if "Zygomorphe" in row]
+    assert f'<td class="num muted">{number}</td>' in row
 
 
 # --- any text
