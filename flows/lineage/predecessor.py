@@ -54,10 +54,14 @@ class _Candidate:
     shared_bytes: int
 
     @property
+    def is_kept(self) -> bool:
+        """The later prompt begins with all of the earlier one."""
+        return self.kinship in ("continued", "repeated")
+
+    @property
     def rank(self) -> tuple[int, bool, float]:
         """Order of preference: what both have, then a prompt that is kept, then the newest."""
-        is_kept = self.kinship in ("continued", "repeated")
-        return self.shared_bytes, is_kept, self.call.at
+        return self.shared_bytes, self.is_kept, self.call.at
 
 
 def predecessor(now: PromptCall, earlier: Sequence[PromptCall], body: bytes) -> Predecessor | None:
@@ -89,12 +93,35 @@ def _may_switch(now: PromptCall, call: PromptCall) -> bool:
 def _best(
     now: PromptCall, calls: Iterable[PromptCall], sizes: _Sizes, body: bytes
 ) -> _Candidate | None:
-    best: _Candidate | None = None
-    for call in calls:
-        found = _candidate(now, call, sizes, body)
-        if found is not None and (best is None or found.rank > best.rank):
-            best = found
-    return best
+    candidates = [_candidate(now, call, sizes, body) for call in calls]
+    found = [each for each in candidates if each is not None]
+    direct = [each for each in found if each.is_kept and _adds_one_response(now, each.call)]
+    if direct:
+        # Other threads may hold the same calls and results, and so have more in common with it.
+        thread = max(direct, key=_rank).call.thread
+        found = [each for each in found if each.call.thread == thread]
+    return max(found, key=_rank, default=None)
+
+
+def _rank(candidate: _Candidate) -> tuple[int, bool, float]:
+    return candidate.rank
+
+
+def _adds_one_response(now: PromptCall, call: PromptCall) -> bool:
+    """Return whether a prompt is an earlier one with a response and what the client says to it.
+
+    Example: T S a B c after T S a → True; T S a B c D e after T S a → False.
+    """
+    was_reply = False
+    responses = 0
+    for index in range(call.count, now.count):
+        is_reply = now.digest(index) in now.replies
+        if is_reply and not was_reply:
+            responses += 1
+        if responses > 1:
+            return False
+        was_reply = is_reply
+    return True
 
 
 def _candidate(now: PromptCall, call: PromptCall, sizes: _Sizes, body: bytes) -> _Candidate | None:

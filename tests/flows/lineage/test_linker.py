@@ -143,6 +143,31 @@ def test_examples_in_the_prompt_join_no_strangers(session: str, models: tuple[st
     assert len({link.thread for _, link, _ in found}) == len(agents)
 
 
+@pytest.mark.parametrize("session", ["", "session-1"])
+@pytest.mark.parametrize("examples", [[], EXAMPLES], ids=["plain", "examples"])
+def test_equal_calls_and_results_join_no_strangers(
+    session: str, examples: list[dict[str, Any]]
+) -> None:
+    agents = []
+    call = {"type": "tool_use", "id": "", "name": "ReadFolder", "input": {"path": "."}}
+    for number in range(3):
+        agent = Agent(f"agent{number}", session, examples=examples, at=EPOCH + 5 * number)
+        agent.ask(f"Question {number}: what is wrong here?")
+        relation = "first"
+        for _ in range(4):
+            agent.send(Expected(relation, lane=agent.name), tool=False)
+            # Of a format without ids for calls, such as Google's: all look into the same folder.
+            agent.messages[-1] = {"role": "assistant", "content": [call]}
+            agent.result("", "README.md src tests " * 50)
+            relation = "continued"
+        agents.append(agent)
+    found = linked(agents)
+    assert check(found) == 0
+    assert {(each.lane, link.thread) for _, link, each in found} == {
+        (agent.name, f"{agent.name}-0001") for agent in agents
+    }
+
+
 def test_a_question_behind_the_same_context_does_not_retry_a_request_that_was_cut() -> None:
     agents = []
     for number, question in enumerate(("Rename the parser's classes.", "How do I run the tests?")):
