@@ -248,7 +248,10 @@ class InterceptorStatusAdmin(ModelAdmin):
 
     @column("Measures of the recorder")
     def shown_measures(self, status: InterceptorStatus) -> SafeString | str:
-        lines = [[name, labels, f"= {value}"] for name, labels, value in status.measures]
+        lines: list[str] = []
+        for name, labels, value in status.measures:
+            words = [name, *(f"{label} {text}" for label, text in labels.items())]
+            lines.append(f"{', '.join(words)}: {value}")
         return json_lines(lines)
 
     @column("Dropped (bodies, records)")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from providers.config_admin import ConfigModelAdmin
@@ -56,4 +56,5 @@ class ModelFactAdmin(ConfigModelAdmin):
     @column("Facts")
     def shown_facts(self, row: ModelFact) -> SafeString:
         pairs = [(name.replace("_", " "), shown(value)) for name, value in row.facts.items()]
-        return format_html_join(SafeString("<br>"), "{}: {}", pairs)
+        lines = format_html_join(SafeString("<br>"), "{}: {}", pairs)
+        return format_html('<div class="cc-lines">{}</div>', lines)

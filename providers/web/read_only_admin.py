@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
 
 class ReadOnlyAdmin(ModelAdmin):
     """Base of the admin pages on which nothing is added, changed or deleted."""
 
-    show_history = False
-    """A row that nobody changes has no history."""
+    def render_change_form(self, request: HttpRequest, context: Any, **kwargs: Any) -> HttpResponse:
+        """Offer no history: a row that nobody changes has none."""
+        reply: HttpResponse = super().render_change_form(
+            request, {**context, "show_history": False}, **kwargs
+        )
+        return reply
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

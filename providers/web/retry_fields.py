@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminDecimalFieldWidget,
@@ -65,13 +66,19 @@ class RetryForm(_RowForm):
         return data
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Move the model's errors of `retry` to the first of its fields."""
-        by_field = getattr(error, "error_dict", {})
-        of_retry = by_field.pop("retry", None)
-        if of_retry and not any(name in self.errors for name in RETRY_FIELDS):
-            super().add_error(RETRY_FIELDS[0], of_retry)
-        if not of_retry or by_field:
+        """Move the model's errors of `retry` to its first field, and say one thing of a field.
+
+        The model checks fields again that the form has refused: a required host that is blank is
+        also no host name.
+        """
+        by_field: dict[str, Any] | None = getattr(error, "error_dict", None)
+        if field is not None or by_field is None:
             super().add_error(field, error)
+            return
+        for name, errors in by_field.items():
+            shown = RETRY_FIELDS[0] if name == "retry" else name
+            if shown == NON_FIELD_ERRORS or shown not in self.errors:
+                super().add_error(None, ValidationError({shown: errors}))
 
 
 def _policy(data: dict[str, Any]) -> dict[str, Any]:

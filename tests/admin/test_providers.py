@@ -93,6 +93,15 @@ def test_a_form_that_nobody_changed_keeps_the_retries(retry: dict[str, Any], db:
     assert bound_form.instance.retry == retry
 
 
+def test_of_a_field_one_thing_is_wrong(browser: Client):
+    refused = errors(browser.post(ADD, form(name="", host="", path="")))
+    assert {name: len(found) for name, found in refused.items()} == {
+        "name": 1,
+        "host": 1,
+        "path": 1,
+    }
+
+
 def test_fallbacks_are_lines_and_name_providers(browser: Client):
     make_provider("backup")
     browser.post(ADD, form(fallbacks="backup\nbackup/small\n", cooldown_seconds="0"))

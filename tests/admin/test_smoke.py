@@ -14,7 +14,7 @@ from rest_framework.authtoken.models import Token
 from ccproxy_site.frame.navigation import NAVIGATION
 from interceptor.models import InterceptorStatus
 from providers.audit.log import Caller, record_audit
-from providers.models import PriceOverride, Provider
+from providers.models import AuditEntry, PriceOverride, Provider
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FOREIGN = re.compile(rb"""(?:src|href|action)=["']?(?:https?:)?//([^/"'> ]+)""")
@@ -88,7 +88,15 @@ def test_stored_json_is_shown_as_lines(browser: Client, one_of_each):
     status.save()
     shown = browser.get(page(InterceptorStatus, "change", status.pk)).content.decode()
     assert "proxy url: http://127.0.0.1:4000" in shown
-    assert "ccproxy.flows, outcome ok, = 20" in shown
+    assert "ccproxy.flows, outcome ok: 20" in shown
+
+
+def test_a_row_that_nobody_changes_has_no_history(browser: Client, one_of_each):
+    record_audit("reveal", "provider anthropic", by=Caller("ada", "console", ""))
+    entry = AuditEntry.objects.latest("pk")
+    assert "/history/" not in browser.get(page(AuditEntry, "change", entry.pk)).content.decode()
+    row = Provider.objects.get()
+    assert "/history/" in browser.get(page(Provider, "change", row.pk)).content.decode()
 
 
 def test_prices_have_no_zeros_that_say_nothing(browser: Client):
