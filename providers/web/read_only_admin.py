@@ -12,7 +12,7 @@ class ReadOnlyAdmin(ModelAdmin):
     """Base of the admin pages on which nothing is added, changed or deleted."""
 
     def render_change_form(self, request: HttpRequest, context: Any, **kwargs: Any) -> HttpResponse:
-        """Offer no history: a row that nobody changes has none."""
+        """Offer no history: the product alone writes these rows, once."""
         reply: HttpResponse = super().render_change_form(
             request, {**context, "show_history": False}, **kwargs
         )
