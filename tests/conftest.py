@@ -14,7 +14,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management.color import Style
-from django.core.management.commands import flush
+from django.core.management.commands import flush, migrate
+from django.db import connections
 from django.template import Context
 from django.template.base import Template
 from django.test import Client
@@ -31,7 +32,7 @@ from tests.environment import ROOT, need
 from tests.fakes.raw_upstream import RawUpstream
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Upstream
-from tests.new_database import FOLDER
+from tests.new_database import FOLDER, copy_tables
 from tests.patience import PATIENCE_S
 from tests.query_counts import UPDATE_OPTION, QueryCounts
 from tests.visitors import viewer
@@ -158,6 +159,28 @@ def shared_tables(tmp_path_factory: pytest.TempPathFactory) -> None:
     # Each worker of xdist has a folder in the run's.
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ[FOLDER] = str(run / "tables")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, shared_tables: None
+) -> Iterator[None]:
+    """Fill the database of the tests from the one that is migrated once in a run.
+
+    Each worker would run the migrations again, in two seconds of CPU time.
+    """
+    usual = migrate.Command.handle
+
+    def handle(command: migrate.Command, *args: Any, **options: Any) -> None:
+        database = connections[options["database"]]
+        if database.vendor == "sqlite" and not database.introspection.table_names():
+            copy_tables(database.connection)
+        else:
+            usual(command, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate.Command, "handle", handle)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from providers.base.file_lock import FileLock
@@ -33,6 +35,12 @@ def put_tables(directory: Path) -> None:
     database.chmod(0o600)
     owner = directory.stat()
     os.chown(database, owner.st_uid, owner.st_gid)
+
+
+def copy_tables(database: sqlite3.Connection) -> None:
+    """Copy the tables of a test run into an open database without tables."""
+    with closing(sqlite3.connect(_migrated(Path(os.environ[FOLDER])))) as migrated:
+        migrated.backup(database)
 
 
 def _migrated(folder: Path) -> Path:
