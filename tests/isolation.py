@@ -60,12 +60,12 @@ def shared_ssl_context(
 setattr(httpx_transport, "create_ssl_context", shared_ssl_context)  # noqa: B010  # it is not exported
 
 # A busy machine may take any time for an example; Hypothesis must not call that a failure.
-# Each run draws other examples: many runs of half as many find what one of 100 finds.
+# Each run draws other examples: many runs of a quarter as many find what one of 100 finds.
 EXAMPLES = "CCPROXY_TEST_EXAMPLES"
 settings.register_profile(
     "patient",
     deadline=None,
-    max_examples=int(os.environ.get(EXAMPLES, "50")),
+    max_examples=int(os.environ.get(EXAMPLES, "25")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("patient")

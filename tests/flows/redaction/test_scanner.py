@@ -13,7 +13,7 @@ from flows.redaction.secret_forms import FRAGMENT_BYTES, LONG_BYTES
 _CHARS = string.ascii_letters + string.digits + "-_"
 
 
-@pytest.mark.parametrize("length", [11, 14, 16, 40, 100, 300, LONG_BYTES + 8, 2000])
+@pytest.mark.parametrize("length", [11, 14, 16, 40, 100, 300, LONG_BYTES + 8, 1000])
 @pytest.mark.parametrize("prefix", ["", "sk-ant-api03-"])
 def test_every_piece_that_counts_has_a_landmark(length: int, prefix: str) -> None:
     dice = random.Random(length)
