@@ -85,6 +85,8 @@ def test_the_settings_are_frozen():
         ),
         ("[" * 5000, "ccproxy.yaml: not valid YAML"),
         ("config_dir: /tmp\n", "unknown key config_dir"),
+        ("prot: 4001\n", "ccproxy.yaml:1: unknown key prot: did you mean port?"),
+        ("\x00", "ccproxy.yaml: not valid YAML"),
     ],
 )
 def test_refusals_are_one_sentence_with_the_line(tmp_path, text, message):
