@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccproxy_site.mains.child_main import begin, importing
+from interceptor.operate.freed_memory import map_large_blocks
 from providers.base.errors import CcproxyError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--flow-lines", action="store_true")
     options = parser.parse_args(arguments)
     control = begin(options.control)
+    map_large_blocks()
     os.environ["CCPROXY_ROLE"] = "recorder"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     try:

@@ -19,6 +19,8 @@ LONGEST_INTERVAL_S = 240.0
 GROWTH_BYTES = 16 * 1024 * 1024
 """Smaller growth is left alone: giving back 1 MB and asking for it again takes 0.1 ms."""
 _M_ARENA_MAX = -8  # <malloc.h>
+_M_MMAP_THRESHOLD = -3
+LARGE_BLOCK_BYTES = 512 * 1024
 _STATM = Path("/proc/self/statm")
 
 
@@ -48,6 +50,19 @@ def use_one_arena() -> None:
     """
     try:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    except (OSError, AttributeError, TypeError):
+        # Another C library.
+        return
+
+
+def map_large_blocks() -> None:
+    """Let blocks from `LARGE_BLOCK_BYTES` on leave the process as soon as they are freed.
+
+    By default glibc takes them from the heap once a first one was freed. Between bodies of 1 MB
+    stand small things that stay: after a hundred bodies, 95 MB of the heap were holes.
+    """
+    try:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
     except (OSError, AttributeError, TypeError):
         # Another C library.
         return

@@ -96,6 +96,34 @@ def test_threads_share_one_arena() -> None:
     assert arenas["one"] == 1 < arenas["many"]
 
 
+BLOCKS = """
+import sys
+from interceptor.operate.freed_memory import map_large_blocks, resident_bytes
+
+if sys.argv[1] == "mapped":
+    map_large_blocks()
+# From its end on, glibc takes such blocks from the heap.
+b"x" * 1_000_000
+before = resident_bytes()
+blocks, kept = [], []
+for _ in range(40):
+    blocks.append(b"x" * 1_000_000)
+    kept.append(b"y" * 60_000)
+blocks.clear()
+print(resident_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(find_trim() is None, reason="not glibc")
+def test_large_blocks_leave_no_holes() -> None:
+    grown = {}
+    for choice in ("mapped", "plain"):
+        command = [sys.executable, "-c", BLOCKS, choice]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        grown[choice] = int(done.stdout)
+    assert grown["mapped"] < 10_000_000 < 35_000_000 < grown["plain"]
+
+
 @pytest.mark.skipif(find_trim() is None, reason="not glibc")
 def test_freed_chunks_leave_the_process() -> None:
     trim = find_trim()
