@@ -149,9 +149,11 @@ def stopped(url: str) -> Iterator[None]:
         row = connection.execute("show data_directory").fetchone()
     assert row is not None
     server = int(Path(row[0], "postmaster.pid").read_text().split()[0])
-    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    pids = [server, *map(int, children)]
+    pids = [server]
     try:
+        # First: from here on no process of it begins, and one that ends keeps its number.
+        os.kill(server, signal.SIGSTOP)
+        pids += map(int, Path(f"/proc/{server}/task/{server}/children").read_text().split())
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         yield
