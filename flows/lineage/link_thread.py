@@ -119,11 +119,14 @@ class LinkThread:
 
         One look does for what other processes import: at rest, looks are what the recorder does.
         """
-        if self._rests():
+        if not self._is_awake and self._rests():
             return
         for _ in range(_LOOKS if self._is_awake else 1):
             if self._stopped.wait(_COMMIT_S):
                 return
+            # Of a pause after some traffic most looks find nothing.
+            if self._is_awake and self._rests():
+                continue
             # Mostly the writer links what it writes.
             if self._do_all() or (self._waits_to_index and self._fresh.is_caught_up):
                 return
@@ -131,14 +134,17 @@ class LinkThread:
     def _rests(self) -> bool:
         """Return whether there is nothing to do, and nothing was left by the last look."""
         is_done = self.backlog is not None and not any(self.backlog)
-        is_due = self._is_awake or time.monotonic() >= self._dissolve_at
+        is_due = time.monotonic() >= self._dissolve_at
         if is_due or not (is_done and self._fresh.is_caught_up):
             return False
         try:
-            return not self._rest.finds_work()
+            finds_work = self._rest.finds_work()
         except DatabaseError:
             # The look that follows says why, and closes the connection.
             return False
+        if not finds_work:
+            self._waits_to_index = False
+        return not finds_work
 
     def _do_all(self) -> bool:
         """Link and index flows until none waits; return whether there were any."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from flows.lineage import link_backlog, link_thread
 from flows.lineage.link_backlog import count_backlog
@@ -120,6 +121,32 @@ def test_only_a_flow_that_is_about_to_be_written_is_looked_for_again(
     ):
         thread._look()
     assert do_all.call_count == looks
+
+
+@pytest.mark.django_db(transaction=True)
+def test_looks_after_some_traffic_ask_one_question_each_until_a_flow_waits() -> None:
+    record(pair[0] for pair in untouched("s", 3).sent)
+    thread = LinkThread(lambda: False)
+    assert thread._do_all()
+    assert not thread._do_all()
+    thread.notice()
+    thread._waits_to_index = True
+    with (
+        patch.object(link_thread, "_COMMIT_S", 0.0),
+        CaptureQueriesContext(connection) as asked,
+    ):
+        thread._look()
+    assert len(asked) == link_thread._LOOKS
+    assert not thread._waits_to_index
+    record(pair[0] for pair in untouched("t", 2).sent)
+    thread._fresh.left()
+    with patch.object(link_thread, "_COMMIT_S", 0.0):
+        thread._look()
+    assert not pending().exists()
+    assert thread._waits_to_index
+    thread._noticed_at = float("-inf")
+    thread._look()
+    assert not waiting().exists()
 
 
 @pytest.mark.django_db(transaction=True)
