@@ -5,14 +5,22 @@ from __future__ import annotations
 import logging
 
 from mitmproxy.connection import Client
+from mitmproxy.proxy.layers.tls import get_client_hello
 from mitmproxy.tls import ClientHelloData
 
 from interceptor.addons.capture.runs import was_captured
-from interceptor.wireguard.client_hello import ClientHello, MalformedHello, parse_client_hello
+from interceptor.wireguard.client_hello import (
+    MAX_BYTES,
+    ClientHello,
+    MalformedHello,
+    parse_client_hello,
+)
 
 logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 4096
+_RECORD_START = b"\x16\x03"
+"""A handshake in a TLS record of any version (RFC 8446, 5.1)."""
 
 
 class ClientHelloAddon:
@@ -45,3 +53,20 @@ class ClientHelloAddon:
     def of(self, client: Client) -> ClientHello | None:
         """Return the ClientHello of a connection, if it had one."""
         return self._hellos.get(client.id)
+
+
+def first_hello(data: bytes) -> bytes | None:
+    """Return the ClientHello with which a client begins; None if that is not complete yet.
+
+    Without the headers of its TLS records, which may be several (RFC 8446, 5.1). b"" for what is
+    no ClientHello, and for one of more than `MAX_BYTES`.
+    """
+    start = data[: len(_RECORD_START)]
+    if not _RECORD_START.startswith(start) or len(data) > MAX_BYTES:
+        return b""
+    if len(data) <= len(_RECORD_START):
+        return None
+    try:
+        return get_client_hello(data)
+    except ValueError:
+        return b""

@@ -17,7 +17,7 @@ from mitmproxy.tls import TlsData
 from mitmproxy.udp import UDPFlow
 
 from flows.record import FlowRecord, SideRecord, Sink
-from interceptor.addons.capture.client_hello import ClientHelloAddon
+from interceptor.addons.capture.client_hello import ClientHelloAddon, first_hello
 from interceptor.addons.capture.runs import (
     came_by_wireguard,
     origin_fields,
@@ -45,6 +45,10 @@ class _Passing:
     up_bytes: int = 0
     down_bytes: int = 0
     error: str = ""
+    held: bytes = b""
+    """The client's first bytes, kept back while its ClientHello is not complete."""
+    has_begun: bool = False
+    """The client's first bytes are known and on their way."""
 
 
 class ConnectionsAddon:
@@ -98,10 +102,8 @@ class ConnectionsAddon:
         if passing is None:
             return
         message = flow.messages[-1]
-        if message.from_client and not passing.up_bytes:
-            self._look_at_start(flow, passing, message.content)
-            if passing.error:
-                message.content = b""
+        if message.from_client and not passing.has_begun:
+            message.content = self._begin_upward(flow, passing, passing.held + message.content)
         self._count(flow, passing)
 
     def udp_message(self, flow: UDPFlow) -> None:
@@ -175,11 +177,24 @@ class ConnectionsAddon:
         names = run.answers.names(address) if run else ()
         return plain_name(client.sni or "") or (names[0] if names else address)
 
-    def _look_at_start(self, flow: TCPFlow, passing: _Passing, data: bytes) -> None:
+    def _begin_upward(self, flow: TCPFlow, passing: _Passing, data: bytes) -> bytes:
+        """Return what is sent of the client's first bytes; b"" while more of them are needed.
+
+        A ClientHello with keys for quantum computers is larger than a packet, and any client may
+        cut its own into small ones: its host is checked before any of it leaves.
+        """
+        hello = first_hello(data)
+        if hello is None:
+            passing.held = data
+            return b""
+        passing.held, passing.has_begun = b"", True
+        if hello:
+            self._check_host(flow, passing, hello)
+        return b"" if passing.error else data
+
+    def _check_host(self, flow: TCPFlow, passing: _Passing, raw_hello: bytes) -> None:
         """Check the host in the ClientHello of TLS that is forwarded unread (ignore_hosts)."""
-        if data[:1] != b"\x16":
-            return
-        self._hellos.keep(flow.client_conn, data)
+        self._hellos.keep(flow.client_conn, raw_hello)
         hello = self._hellos.of(flow.client_conn)
         if hello is None:
             return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from mitmproxy.net.dns import response_codes
@@ -122,6 +125,57 @@ def test_tls_that_is_passed_on_unread_is_held_to_its_own_word(inside: World) -> 
     with context.wrap_socket(raw, server_hostname="pinned.test") as connection:
         talk(connection, request("pinned.test"))
     assert len(inside.evil.requests) == 1, "the control"
+
+
+def client_hello(host: str) -> bytes:
+    """Return what a TLS client says first."""
+    said = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), said, server_hostname=host)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return said.read()
+
+
+def in_records(record: bytes, size: int) -> bytes:
+    """Return a TLS record as several records, whose contents have at most this size."""
+    head, content = record[:3], record[5:]
+    parts = (content[at : at + size] for at in range(0, len(content), size))
+    return b"".join(head + len(part).to_bytes(2) + part for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("ends", "record_size"),
+    [
+        ((1,), 0),
+        ((2,), 0),
+        ((3,), 0),
+        ((5, 6), 0),
+        ((100, 200), 0),
+        ((-1,), 0),
+        ((), 64),
+        ((40,), 32),
+    ],
+)
+def test_the_host_of_tls_is_known_however_its_client_cuts_it(
+    inside: World, ends: tuple[int, ...], record_size: int
+) -> None:
+    """A ClientHello with keys for quantum computers takes two packets in any case."""
+    for host in ("pinned.test.evil.test", "pinned.test"):
+        hello = client_hello(host)
+        if record_size:
+            hello = in_records(hello, record_size)
+        with inside.run.tcp(ADDRESSES["pinned.test"], 443) as connection:
+            for start, end in pairwise([0, *(end % len(hello) for end in ends), len(hello)]):
+                # What is sent at once goes into one packet.
+                time.sleep(0.05)
+                connection.sendall(hello[start:end])
+            if host == "pinned.test":
+                assert connection.recv(1) == b"\x16", "the server answers"
+            else:
+                with contextlib.suppress(*GONE):
+                    assert connection.recv(1) == b""
+    refused = inside.record(method="TCP", action="refused")
+    assert refused.host == "pinned.test.evil.test"
 
 
 def test_everything_below_a_name(world: World) -> None:
