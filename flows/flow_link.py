@@ -9,6 +9,19 @@ from django.db import models
 MISSED_TOKENS: Final = 1024
 """Vendors cache no prompt that is shorter (OpenAI "Prompt caching"; Anthropic: most models)."""
 
+GUESSED_START: Final = "~"
+"""What the ids of guessed sessions begin with: those of clients that send no id of theirs."""
+
+
+def guessed_id(flow_id: str) -> str:
+    """Return the id of the guessed session that begins with a flow."""
+    return f"{GUESSED_START}{flow_id}"
+
+
+def is_guessed(session_id: str) -> bool:
+    """Return whether the recorder found what belongs to a session, not its client."""
+    return session_id.startswith(GUESSED_START)
+
 
 class FlowLink(models.Model):
     """Place of a model call in its session, and the first difference from the call before it.

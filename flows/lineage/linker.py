@@ -20,6 +20,7 @@ from django.utils import timezone
 from flows.bodies.flow_groups import made_of
 from flows.bodies.store import load_bodies
 from flows.bytes.database_text import storable_text
+from flows.flow_link import guessed_id
 from flows.lineage.cache_break import Break, find_break
 from flows.lineage.first_difference import (
     CLIENT,
@@ -189,7 +190,7 @@ class Linker:
             return
         call.thread = flow.pk
         call.opening = call.replies
-        call.session = scope.session or f"~{flow.pk}"
+        call.session = scope.session or guessed_id(flow.pk)
         # Of a captured command all threads are one session, unless it rested for long.
         if call.guessed and scope.run and earlier:
             last = earlier[-1]

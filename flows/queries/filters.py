@@ -26,6 +26,7 @@ from flows.bytes.database_text import database_json
 from flows.models import FAILED, Flow
 from flows.queries.header_filter import by_header
 from flows.queries.list_order import NEWEST_FIRST, cursor_at, in_order, parse_order
+from flows.queries.sessions import of_session
 from flows.record import CAPTURED, LOOKUP
 from flows.search.text_filter import PAGE_HITS, matching
 
@@ -171,11 +172,9 @@ class FlowFilter(django_filters.FilterSet):
         return queryset.filter(Q(requested_model=value) | Q(sent_model=value))
 
     def by_session(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Keep flows of a session; the id of a guessed one begins with "~"."""
+        """Keep flows of a session, also of a guessed one."""
         del name
-        if value.startswith("~"):
-            return queryset.filter(link__session=value)
-        return queryset.filter(session_id=value)
+        return of_session(queryset, value)
 
     def by_status(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Keep flows by the first digit of their status ("5xx"), or those without one."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from flows.display.session_names import main_thread
+from flows.flow_link import is_guessed
 from flows.models import FAILED, Flow, FlowLink
 
 MAX_ROWS: Final = 500
@@ -153,10 +154,15 @@ def session_of(
 
 
 def flows_of(session_id: str) -> QuerySet[Flow]:
-    """Return the flows of a session; the id of a guessed one begins with "~"."""
-    if session_id.startswith("~"):
-        return Flow.objects.filter(link__session=session_id)
-    return Flow.objects.filter(session_id=session_id)
+    """Return the flows of a session."""
+    return of_session(Flow.objects.all(), session_id)
+
+
+def of_session(flows: QuerySet[Flow], session_id: str) -> QuerySet[Flow]:
+    """Keep the flows of a session, also of a guessed one."""
+    if is_guessed(session_id):
+        return flows.filter(link__session=session_id)
+    return flows.filter(session_id=session_id)
 
 
 def thread_key(flow: Flow) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from flows.search.folding import TRIGRAM_CHARS, folded, spellings
@@ -26,13 +27,14 @@ _KEY: Final = re.compile(r'(?:"|^)[\w.$-]*"\s*:')
 _NO_STRING: Final = re.compile(r"[\s{}\[\],:]*(?:(?:true|false|null|-?\d[\d.eE+-]*)[\s{}\[\],:]*)*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """Words of a search, as typed. A flow has to contain all of them."""
 
     words: tuple[str, ...]
 
-    @property
+    # Asked for each row that is read.
+    @cached_property
     def folded(self) -> tuple[tuple[str, ...], ...]:
         """The spellings of each word as they are compared; a flow needs one of each word."""
         every = []

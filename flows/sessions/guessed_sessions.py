@@ -10,6 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from flows.flow_link import guessed_id
 from flows.models import Flow, FlowLink
 from flows.queries.cursor import Cursor
 
@@ -43,7 +44,7 @@ def newest_guessed(position: Cursor | None) -> Guessed:
     window = list(flows.values_list("pk", "started_at", "link__session")[:WINDOW_FLOWS])
     for flow_id, started_at, session in window:
         # The newest flow of a session comes first. A session's name is that of its first flow.
-        if session and session != f"~{flow_id}":
+        if session and session != guessed_id(flow_id):
             found.setdefault(session, Dated(started_at, session))
     sessions = list(found.values())
     if position is not None:

@@ -14,6 +14,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from flows.display.session_names import Opening, client_name, title_of
+from flows.flow_link import is_guessed
 from flows.models import FAILED, Flow
 from flows.queries.cursor import Cursor, make_position, parse_cursor
 from flows.queries.sessions import cache_share, sums_of_tokens
@@ -23,8 +24,6 @@ PAGE_SESSIONS: Final = 40
 _OPENINGS: Final = 12
 """First requests of a session that may hold its title."""
 _OPENING_FIELDS: Final = ("conversation_id", "asked", "input_tokens")
-_GUESSED: Final = "~"
-"""What the ids of guessed sessions begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class SessionRow:
     @property
     def is_guessed(self) -> bool:
         """True if the client sends no session id, and the recorder found what belongs together."""
-        return self.id.startswith(_GUESSED)
+        return is_guessed(self.id)
 
     @property
     def duration_ms(self) -> float:
@@ -121,8 +120,8 @@ def _totals(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _by_column(ids: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield the columns that have the ids of sessions, with those ids."""
-    named = [session_id for session_id in ids if not session_id.startswith(_GUESSED)]
-    guessed = [session_id for session_id in ids if session_id.startswith(_GUESSED)]
+    named = [session_id for session_id in ids if not is_guessed(session_id)]
+    guessed = [session_id for session_id in ids if is_guessed(session_id)]
     if named:
         yield "session_id", named
     if guessed:

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from providers.config_admin import ConfigModelAdmin
@@ -14,6 +13,7 @@ from providers.model_listing import shown
 from providers.models import ModelFact
 from providers.own_facts.fact_form import ModelFactForm
 from providers.web.column import column
+from providers.web.json_lines import shown_lines
 
 _HINT: Final = (
     "State what differs from the table on the page Models. A blank field leaves it to the table."
@@ -54,7 +54,6 @@ class ModelFactAdmin(ConfigModelAdmin):
         ]
 
     @column("Facts")
-    def shown_facts(self, row: ModelFact) -> SafeString:
-        pairs = [(name.replace("_", " "), shown(value)) for name, value in row.facts.items()]
-        lines = format_html_join(SafeString("<br>"), "{}: {}", pairs)
-        return format_html('<div class="cc-lines">{}</div>', lines)
+    def shown_facts(self, row: ModelFact) -> SafeString | str:
+        facts = row.facts.items()
+        return shown_lines([f"{name.replace('_', ' ')}: {shown(value)}" for name, value in facts])

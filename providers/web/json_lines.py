@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.utils.html import format_html, format_html_join
@@ -16,7 +17,11 @@ def json_lines(value: Any) -> SafeString | str:
 
     {"cause": "529", "left_s": 2.9} → "cause: 529" and "left s: 2.9";  [] → "–"
     """
-    entries = _entries(value)
+    return shown_lines(_entries(value))
+
+
+def shown_lines(entries: Sequence[str]) -> SafeString | str:
+    """Return texts as escaped lines; a dash for none."""
     if not entries:
         return NOTHING
     return format_html(

@@ -9,6 +9,7 @@ from typing import Final
 
 from flows.display.session_names import client_name, user_text
 from flows.failure import has_failed
+from flows.flow_link import is_guessed
 from flows.models import Flow, FlowLink
 from flows.sessions.session_list import titles_of
 
@@ -35,7 +36,7 @@ class SessionGroup:
 
     @property
     def is_guessed(self) -> bool:
-        return self.session.startswith("~")
+        return is_guessed(self.session)
 
     @property
     def client(self) -> str:
@@ -65,7 +66,7 @@ def grouped(flows: Sequence[Flow]) -> list[SessionGroup]:
         session = _session_of(flow)
         group = groups.setdefault(session, SessionGroup(session))
         group.flows.append(flow)
-    titles = titles_of([session for session in groups if session and session[0] != "~"])
+    titles = titles_of([session for session in groups if session and not is_guessed(session)])
     for group in groups.values():
         group.title = titles.get(group.session) or _asked_first(group)
     return sorted(groups.values(), key=lambda group: not group.session)

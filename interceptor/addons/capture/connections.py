@@ -104,6 +104,8 @@ class ConnectionsAddon:
         message = flow.messages[-1]
         if message.from_client and not passing.has_begun:
             message.content = self._begin_upward(flow, passing, passing.held + message.content)
+        if message.from_client and passing.error:
+            message.content = b""
         self._count(flow, passing)
 
     def udp_message(self, flow: UDPFlow) -> None:
@@ -190,7 +192,7 @@ class ConnectionsAddon:
         passing.held, passing.has_begun = b"", True
         if hello:
             self._check_host(flow, passing, hello)
-        return b"" if passing.error else data
+        return data
 
     def _check_host(self, flow: TCPFlow, passing: _Passing, raw_hello: bytes) -> None:
         """Check the host in the ClientHello of TLS that is forwarded unread (ignore_hosts)."""
