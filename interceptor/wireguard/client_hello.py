@@ -105,7 +105,9 @@ def parse_client_hello(data: bytes) -> ClientHello:
     found = _extensions(reader.block(2)) if reader.left else []
     contents: dict[int, _Reader] = {}
     for kind, content in found:
-        contents.setdefault(kind, content)
+        # Of two, we and the server could believe different ones (RFC 8446, 4.2).
+        if contents.setdefault(kind, content) is not content:
+            raise MalformedHello("an extension stands twice")
 
     def listed(kind: int, length_bytes: int, width: int) -> tuple[int, ...]:
         content = contents.get(kind)
@@ -188,14 +190,17 @@ def _alpn(content: _Reader | None) -> tuple[bytes, ...]:
 
 
 def _sni(content: _Reader | None) -> str:
-    """Return the first host name; "" when there is none that is ASCII."""
+    r"""Return the first host name; "" when there is none.
+
+    Bytes beyond ASCII are escaped, so that such a name matches no host: b"a\xff" → "a\\xff".
+    """
     if content is None or not content.left:
         return ""
     names = content.block(2)
     while names.left:
         kind, name = names.number(1), names.take(names.number(2))
         if kind == 0:
-            return name.decode("ascii", "replace") if name.isascii() else ""
+            return name.decode("ascii", "backslashreplace")
     return ""
 
 

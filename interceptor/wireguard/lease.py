@@ -60,6 +60,15 @@ class Run:
             return ""
         return self._refusal(address)
 
+    def refusal_of_unknown_name(self) -> str:
+        """Return why the run may not send TLS that names no readable host; "" when it may."""
+        if self.egress is None:
+            return ""
+        return (
+            f"the host of this TLS connection could not be read from its ClientHello, and --egress"
+            f" allows this run ({self.label}) listed hosts only"
+        )
+
     def _refusal(self, host: str) -> str:
         shown = host[:253]
         return (

@@ -39,16 +39,17 @@ class ClientHelloAddon:
         """Forget the connection."""
         self._hellos.pop(client.id, None)
 
-    def keep(self, client: Client, raw: bytes) -> None:
-        """Parse a ClientHello. A malformed one has no fingerprint."""
+    def keep(self, client: Client, raw: bytes) -> ClientHello | None:
+        """Parse a ClientHello and keep it. Return None for a malformed one, which is not kept."""
         try:
             hello = parse_client_hello(raw)
         except MalformedHello as exc:
             logger.debug("a ClientHello could not be read: %s", exc)
-            return
+            return None
         while len(self._hellos) >= MAX_CONNECTIONS:
             del self._hellos[next(iter(self._hellos))]
         self._hellos[client.id] = hello
+        return hello
 
     def of(self, client: Client) -> ClientHello | None:
         """Return the ClientHello of a connection, if it had one."""
@@ -58,15 +59,20 @@ class ClientHelloAddon:
 def first_hello(data: bytes) -> bytes | None:
     """Return the ClientHello with which a client begins; None if that is not complete yet.
 
-    Without the headers of its TLS records, which may be several (RFC 8446, 5.1). b"" for what is
-    no ClientHello, and for one of more than `MAX_BYTES`.
+    Without the headers of its TLS records, which may be several (RFC 8446, 5.1). b"" for a client
+    that begins with something else than TLS.
+
+    Raises:
+        MalformedHello: TLS that begins with no ClientHello, or with one of more than `MAX_BYTES`.
     """
-    start = data[: len(_RECORD_START)]
-    if not _RECORD_START.startswith(start) or len(data) > MAX_BYTES:
+    if not _RECORD_START.startswith(data[: len(_RECORD_START)]):
         return b""
     if len(data) <= len(_RECORD_START):
         return None
     try:
-        return get_client_hello(data)
-    except ValueError:
-        return b""
+        hello = get_client_hello(data)
+    except ValueError as exc:
+        raise MalformedHello(str(exc)) from None
+    if len(hello or data) > MAX_BYTES:
+        raise MalformedHello("too long")
+    return hello

@@ -26,6 +26,7 @@ from interceptor.addons.capture.runs import (
 )
 from interceptor.forward.mode import source_of
 from interceptor.stock_addons import Proxyserver
+from interceptor.wireguard.client_hello import MalformedHello
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
 
@@ -185,7 +186,11 @@ class ConnectionsAddon:
         A ClientHello with keys for quantum computers is larger than a packet, and any client may
         cut its own into small ones: its host is checked before any of it leaves.
         """
-        hello = first_hello(data)
+        try:
+            hello = first_hello(data)
+        except MalformedHello:
+            self._refuse_unreadable(flow, passing)
+            hello = b""
         if hello is None:
             passing.held = data
             return b""
@@ -196,21 +201,24 @@ class ConnectionsAddon:
 
     def _check_host(self, flow: TCPFlow, passing: _Passing, raw_hello: bytes) -> None:
         """Check the host in the ClientHello of TLS that is forwarded unread (ignore_hosts)."""
-        self._hellos.keep(flow.client_conn, raw_hello)
-        hello = self._hellos.of(flow.client_conn)
+        hello = self._hellos.keep(flow.client_conn, raw_hello)
         if hello is None:
+            self._refuse_unreadable(flow, passing)
             return
         run = run_of(flow.client_conn, self._runs)
         host = plain_name(hello.sni) or passing.record.host
         passing.record = replace(passing.record, host=host, **origin_fields(run, hello))
         if run and hello.sni and (reason := run.refusal_of_name(plain_name(hello.sni))):
-            passing.error = reason
-            server = ctx.master.addons.get("proxyserver")
-            if isinstance(server, Proxyserver) and (
-                handler := server.connections.get(flow.client_conn.id)
-            ):
-                for transport in handler.transports:
-                    handler.close_connection(transport)
+            _refuse(flow, passing, reason)
+
+    def _refuse_unreadable(self, flow: TCPFlow, passing: _Passing) -> None:
+        """Refuse TLS whose host is unknown, where an allow-list would have to hold for it.
+
+        The server may well read what we cannot, such as a ClientHello that is too long for us.
+        """
+        run = run_of(flow.client_conn, self._runs)
+        if run and (reason := run.refusal_of_unknown_name()):
+            _refuse(flow, passing, reason)
 
     def _count(self, flow: AnyFlow, passing: _Passing) -> None:
         for message in flow.messages:
@@ -252,3 +260,12 @@ class ConnectionsAddon:
                 sides=sides,
             )
         )
+
+
+def _refuse(flow: TCPFlow, passing: _Passing, reason: str) -> None:
+    """Close both sides of a connection that is forwarded unread."""
+    passing.error = reason
+    server = ctx.master.addons.get("proxyserver")
+    if isinstance(server, Proxyserver) and (handler := server.connections.get(flow.client_conn.id)):
+        for transport in handler.transports:
+            handler.close_connection(transport)

@@ -178,6 +178,80 @@ def test_the_host_of_tls_is_known_however_its_client_cuts_it(
     assert refused.host == "pinned.test.evil.test"
 
 
+def extended(record: bytes, *extensions: tuple[int, bytes], ciphers: bytes = b"") -> bytes:
+    """Return the message of a ClientHello with further extensions and ciphers at the ends."""
+    body = record[9:]
+    start = 2 + 32
+    start += 1 + body[start]  # session id
+    end = start + 2 + int.from_bytes(body[start : start + 2])
+    suites = body[start + 2 : end] + ciphers
+    listed = end + 1 + body[end]  # behind the compression methods
+    more = b"".join(kind.to_bytes(2) + record_content(content) for kind, content in extensions)
+    changed = body[:start] + record_content(suites) + body[end:listed]
+    changed += record_content(body[listed + 2 :] + more)
+    return b"\x01" + len(changed).to_bytes(3) + changed
+
+
+def record_content(message: bytes) -> bytes:
+    return len(message).to_bytes(2) + message
+
+
+def server_name(host: bytes) -> tuple[int, bytes]:
+    """Return the extension that names a host (RFC 6066, 3)."""
+    entry = b"\x00" + record_content(host)
+    return 0, record_content(entry)
+
+
+def unreadable_hellos() -> dict[str, bytes]:
+    """Return beginnings of TLS that a server might understand, and whose host we do not know."""
+    hello = client_hello("echo.test")
+    version, content = hello[:3], hello[5:]
+    two_hosts = extended(hello, server_name(b"evil.test"))
+    # More than 64 KB, by a padding (RFC 7685) and by cipher suites that nobody knows.
+    long = extended(hello, (21, bytes(60_000)), ciphers=b"\x0a\x0a" * 4_000)
+    parts = (long[at : at + 16_000] for at in range(0, len(long), 16_000))
+    return {
+        "too long": b"".join(version + record_content(part) for part in parts),
+        "names two hosts": version + record_content(two_hosts),
+        "another record within": version
+        + record_content(content[:20])
+        + b"\x17\x03\x03"
+        + record_content(content[20:]),
+        "an empty record first": version + b"\x00\x00" + hello,
+        "cut short": version + record_content(b"\x01\x00\x00\x14" + content[4:24]),
+    }
+
+
+@pytest.mark.parametrize("kind", unreadable_hellos())
+def test_tls_whose_host_cannot_be_read_does_not_leave(
+    inside: World, world: World, kind: str
+) -> None:
+    """A server may read what we do not: an allow-list holds for what is known alone."""
+    data = unreadable_hellos()[kind]
+    with inside.run.tcp(ADDRESSES["echo.test"], 443) as connection, contextlib.suppress(*GONE):
+        connection.sendall(data)
+        assert connection.recv(1) == b"", "nothing of it reached the server"
+    record = inside.record(method="TCP")
+    assert (record.action, record.state) == ("refused", "error"), kind
+    assert "--egress" in record.error and "ClientHello" in record.error
+    # The control: a run without a list sends what it will.
+    world.run.address("echo.test")
+    with world.run.tcp(ADDRESSES["echo.test"], 443) as connection:
+        connection.sendall(data)
+        assert read_exactly(connection, 2) == b"\x16\x03"
+
+
+def test_a_host_beyond_ascii_is_held_to_the_list(inside: World) -> None:
+    hello = client_hello("echo.test").replace(b"echo.test", b"evil.tes\xff")
+    with inside.run.tcp(ADDRESSES["echo.test"], 443) as connection, contextlib.suppress(*GONE):
+        connection.sendall(hello)
+        assert connection.recv(1) == b""
+    assert inside.record(method="TCP").action == "refused"
+    with inside.run.tcp(ADDRESSES["echo.test"], 443) as connection:
+        connection.sendall(client_hello("echo.test"))
+        assert read_exactly(connection, 2) == b"\x16\x03", "the control"
+
+
 def test_everything_below_a_name(world: World) -> None:
     with world.another(label="below", egress=["*.good.test"]) as run:
         assert run.lookup("good.test").response_code == response_codes.REFUSED
