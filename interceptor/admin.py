@@ -114,7 +114,7 @@ class ClientTokenForm(_TokenModelForm):
     providers = forms.MultipleChoiceField(
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Those it may use. Without any, it may use all.",
+        help_text="Those it may use. A new token without any may use all.",
     )
 
     class Meta:

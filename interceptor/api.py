@@ -64,8 +64,10 @@ class ClientTokenSerializer(StrictSerializer[ClientToken]):
         fields = ["id", "name", "enabled", "providers", "created_at", "token"]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "providers" not in attrs:
+            return attrs
         try:
-            validate_client_token(ClientToken(providers=attrs.get("providers", [])))
+            validate_client_token(ClientToken(providers=attrs["providers"]), self.instance)
         except ModelError as exc:
             raise ValidationError(exc.message_dict) from None
         return attrs

@@ -62,7 +62,8 @@ class ClientToken(models.Model):
         return self.name
 
     def clean(self) -> None:
-        validate_client_token(self)
+        before = ClientToken.objects.filter(pk=self.pk).first() if self.pk else None
+        validate_client_token(self, before)
 
 
 class InterceptorStatus(models.Model):

@@ -55,16 +55,23 @@ def _unknown_hook(name: str) -> str:
     return f"{sentence} Did you mean {meant}?" if meant else sentence
 
 
+LAST_PROVIDER_REFUSED = (
+    "Without any provider the token could use all of them. Disable it to take away its last one;"
+    " to let it use all, add a new token."
+)
+
+
 class TokenRow(Protocol):
     """Fields of a client token."""
 
     providers: Any
 
 
-def validate_client_token(token: TokenRow) -> None:
-    """Raise ValidationError for a scope that is no list of providers' names.
+def validate_client_token(token: TokenRow, before: TokenRow | None = None) -> None:
+    """Raise ValidationError for a scope that is no list of providers' names, or that widens.
 
-    A provider may come later.
+    A provider may come later. An empty list means all providers: the one who takes away the last
+    provider that a token may use, as saved in `before`, wants the contrary.
     """
     if not isinstance(token.providers, list) or not all(
         isinstance(name, str) and name for name in token.providers
@@ -74,6 +81,8 @@ def validate_client_token(token: TokenRow) -> None:
         )
     if problem := check_json(token.providers):
         raise ValidationError({"providers": problem})
+    if before is not None and before.providers and not token.providers:
+        raise ValidationError({"providers": LAST_PROVIDER_REFUSED})
 
 
 def sets_new_hook_path(setting: HookRow, before: HookRow | None) -> bool:

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from ccproxy_site.console.api_tokens import token_digest
 from interceptor.models import ClientToken, HookSetting
+from interceptor.validation import LAST_PROVIDER_REFUSED
 from providers.models import AuditEntry
 from providers.services import CODE_REFUSED
 from tests.rows import make_provider
@@ -123,9 +124,17 @@ def test_the_providers_of_a_token_are_ticked(browser: Client):
     row.refresh_from_db()
     assert row.providers == ["openai", "gone"]
     assert "providers" in errors(browser.post(page, {**sent, "providers": "nobody"}))
-    browser.post(page, sent)
+    assert errors(browser.post(page, sent)) == {"providers": [LAST_PROVIDER_REFUSED]}
     row.refresh_from_db()
-    assert row.providers == []
+    assert row.providers == ["openai", "gone"]
+
+
+def test_a_token_for_all_providers_stays_one(browser: Client):
+    row = ClientToken.objects.create(name="ci", token_sha256="0" * 64)
+    page = f"/admin/interceptor/clienttoken/{row.pk}/change/"
+    assert browser.post(page, {"name": "desk", "enabled": "on"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.name, row.providers) == ("desk", [])
 
 
 def test_an_api_token_is_shown_once(browser: Client, boss):

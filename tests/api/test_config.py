@@ -7,6 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from interceptor.models import ClientToken, HookSetting
+from interceptor.validation import LAST_PROVIDER_REFUSED
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.services import CODE_REFUSED, LOGIN_REFUSED, MOVE_REFUSED
 from shapes.models import Shape
@@ -297,6 +298,22 @@ def test_a_client_token_comes_out_once(api: APIClient):
         assert made["token"] not in answer.content.decode()
         assert row.token_sha256 not in answer.content.decode()
         assert '"token":null' in answer.content.decode()
+
+
+def test_the_last_provider_of_a_token_cannot_be_taken_away(api: APIClient):
+    """An empty list means all."""
+    made = api.post("/api/client-tokens/", {"name": "ci", "providers": ["openai"]}, format="json")
+    page = f"/api/client-tokens/{made.json()['id']}/"
+    for send in (api.patch, api.put):
+        refused = send(page, {"name": "ci", "providers": []}, format="json")
+        assert (refused.status_code, refused.json()) == (
+            400,
+            {"providers": [LAST_PROVIDER_REFUSED]},
+        )
+        kept = send(page, {"name": "ci", "enabled": False}, format="json").json()
+        assert (kept["providers"], kept["enabled"]) == (["openai"], False)
+    changed = api.patch(page, {"providers": ["anthropic"]}, format="json")
+    assert changed.json()["providers"] == ["anthropic"]
 
 
 def test_shapes_show_their_size_and_not_their_bodies(api: APIClient):
