@@ -54,11 +54,12 @@ class RetryForm(_RowForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = self.instance.retry if isinstance(self.instance.retry, dict) else {}
+        if "statuses" in stored:
+            # A box is named by the text of its status.
+            stored = {**stored, "statuses": [str(failure) for failure in stored["statuses"]]}
         for field, key in _KEYS.items():
             if key in stored:
                 self.initial.setdefault(field, stored[key])
-        if "statuses" in stored:
-            self.initial["retry_failures"] = [str(failure) for failure in stored["statuses"]]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
