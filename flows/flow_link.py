@@ -36,6 +36,7 @@ class FlowLink(models.Model):
         BROKEN = "broken", "differs inside of the earlier prompt"
         COMPACTED = "compacted", "goes on from a summary"
         SWITCHED = "switched", "goes on with another model"
+        REWOUND = "rewound", "goes on from an earlier message with other words"
 
     flow = models.OneToOneField(
         "flows.Flow", on_delete=models.CASCADE, primary_key=True, related_name="link"
@@ -86,7 +87,12 @@ class FlowLink(models.Model):
     @property
     def is_break(self) -> bool:
         """The prompt differs inside of the earlier one, so that the cache is lost from there."""
-        return bool(self.kind)
+        return bool(self.kind) and not self.is_rewind
+
+    @property
+    def is_rewind(self) -> bool:
+        """The client left out the end of the earlier prompt: its cache is not needed any more."""
+        return self.relation == self.Relation.REWOUND
 
     def is_missed(self, read_tokens: int | None) -> bool:
         """Return whether most of a cache was not read, although the prompt has all of its start.

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from flows.console.conversation_tab import chosen_turn, request_of, side_format
 from flows.display.units import count, percent, usd
+from flows.lineage.first_difference import cached_tokens
 from flows.lineage.links import link_of
 from flows.lineage.turn_rows import TurnRow
 from flows.models import Flow, FlowLink
@@ -48,6 +49,11 @@ class CacheFinding:
     def bad(self) -> bool:
         """True if the cache could not be used in full."""
         return self.link.is_break
+
+    @property
+    def differs(self) -> bool:
+        """True if the earlier prompt and this one can be shown where they differ."""
+        return bool(self.link.kind) and self.link.kind != "model"
 
     @property
     def by(self) -> str:
@@ -105,6 +111,10 @@ def _turn_sentence(row: TurnRow) -> str:
     if turn.broken is None:
         return f"Turn {turn.previous.number} is its start, so the cache of that one can be used."
     kept = percent(turn.broken.kept_share)
+    if turn.is_rewind:
+        has_words = bool(turn.around and turn.around.after)
+        words = rewind_words(turn.broken.path, has_words=has_words)
+        return f"{words}; {kept} of the prompt of turn {turn.previous.number} comes before it."
     text = (
         f"The cache broke at {turn.broken.path}, {turn.broken.kind} by the client since turn"
         f" {turn.previous.number}; {kept} of that prompt comes before it."
@@ -135,13 +145,53 @@ def finding(flow: Flow) -> CacheFinding | None:
     previous = selectors.find_flow(link.previous)
     if previous is None:
         return None
-    if link.is_break:
+    if link.is_rewind:
+        sentence = _rewound(link)
+    elif link.is_break:
         sentence = _sentence(link)
     elif link.relation in _DIFFERING:
         sentence = "The previous prompt is not the start of this one. Where they differ is unknown."
     else:
         sentence = _kept(flow, previous, link)
-    return CacheFinding(sentence, _cost(flow, previous, link), previous, link)
+    cost = _rewind_cost(flow, previous, link) if link.is_rewind else _cost(flow, previous, link)
+    return CacheFinding(sentence, cost, previous, link)
+
+
+def _rewound(link: FlowLink) -> str:
+    share = link.kept_bytes / link.total_bytes if link.total_bytes else 0.0
+    return (
+        f"{rewind_words(link.path, has_words=bool(link.after))}, so no cache broke:"
+        f" {percent(share)} of the previous prompt comes before it."
+    )
+
+
+def rewind_words(path: str, *, has_words: bool) -> str:
+    """Return the beginning of a sentence that says where the client went back to."""
+    end = " and went on with other words" if has_words else ""
+    return f"The client went back to {path}{end}"
+
+
+def _rewind_cost(flow: Flow, previous: Flow, link: FlowLink) -> str:
+    """Describe what was read, what is not wanted any more, and what was lost.
+
+    Example: "6.0 k tokens were read from the cache; about 4.0 k that were there after the previous
+    request belong to what was left out."
+    """
+    if flow.cache_read_tokens is None:
+        return ""
+    text = f"{count(flow.cache_read_tokens)} tokens were read from the cache"
+    available = cached_tokens(previous)
+    if available and link.total_bytes:
+        left_out = available * (link.total_bytes - link.kept_bytes) // link.total_bytes
+        text += (
+            f"; about {count(left_out)} that were there after the previous request belong to what"
+            " was left out"
+        )
+    if link.lost_tokens:
+        text += f", and about {count(link.lost_tokens)} more were lost"
+        if link.lost_usd:
+            text += f", for {usd(link.lost_usd)} more"
+    return f"{text}."
 
 
 def _sentence(link: FlowLink) -> str:

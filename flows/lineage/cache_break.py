@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from flows.lineage.prompt_parts import Part, named_response, parts_of
+from flows.reading.search_text import is_note
 
 Kind = Literal["model", "changed", "inserted", "removed"]
+Rewind = Literal["", "edited", "back"]
 _LOOK_AHEAD: Final = 400
 
 
@@ -32,6 +34,8 @@ class Break:
     """Digest of the new part at this address, empty when there is none."""
     before: bytes = b""
     """Digest of the earlier part at this address."""
+    rewind: Rewind = ""
+    """The client went on from an earlier point: see `rewind_of`."""
 
     @property
     def kept_share(self) -> float:
@@ -79,6 +83,7 @@ def find_break(now: Any, before: Any) -> Break | None:
                 kept,
                 total,
                 before=part.digest,
+                rewind=rewind_of(old[index:], ()),
             )
         current = new[index]
         if current.digest != part.digest:
@@ -90,6 +95,7 @@ def find_break(now: Any, before: Any) -> Break | None:
                 total,
                 current.digest,
                 part.digest,
+                rewind_of(old[index:], new[index:]),
             )
         kept += part.size_bytes
     return None
@@ -157,3 +163,59 @@ def _section(path: str) -> str:
 
 def _model(body: Any) -> Any:
     return body.get("model") if isinstance(body, dict) else None
+
+
+def rewind_of(old: Sequence[Part], new: Sequence[Part]) -> Rewind:
+    """Tell if a request went back, from the parts behind the common start of both prompts.
+
+    A user who goes back to an earlier message, or edits the newest one, changes the prompt there.
+    The cache of what comes before is not lost, and what comes behind is not wanted any more.
+    Examples (a c e x are the user's, B D the model's), after T S a B c D e:
+
+    - T S a B x      → "back": it leaves out D, and goes on from B with other words
+    - T S a B        → "back"
+    - T S a B c D x  → "edited": the newest message alone differs
+    - T S x B c D e  → "": what the model said after the change is still there, so the cache broke
+
+    Args:
+        old: the rest of the earlier prompt, which is not empty.
+        new: the rest of the later one.
+    """
+    is_in_messages = all(part.is_message for part in (*old[:1], *new[:1]))
+    if not is_in_messages or any(part.is_reply for part in new):
+        return ""
+    # Clients empty old results, and add notes with the time: no user changes these.
+    if new and _is_result(new[0]):
+        return ""
+    if any(part.is_reply for part in old):
+        return "back"
+    # Of the newest message the user's own words have to differ.
+    before = {part.digest for part in old if _words(part)}
+    now = {part.digest for part in new if _words(part)}
+    return "edited" if before and now - before else ""
+
+
+def _is_result(part: Part) -> bool:
+    envelope, block = _pair(part)
+    if str(envelope.get("type", "")).endswith("_output") or envelope.get("role") == "tool":
+        return True
+    return block.get("type") == "tool_result" or "functionResponse" in block
+
+
+def _words(part: Part) -> str:
+    """Return the text that a user wrote, "" for what a client adds and for results."""
+    envelope, block = _pair(part)
+    if _is_result(part) or envelope.get("role", "user") != "user":
+        return ""
+    text = block.get("text") or envelope.get("content")
+    return text if isinstance(text, str) and not is_note(text) else ""
+
+
+def _pair(part: Part) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of a part's message, and its block; empty ones for what is no object."""
+    is_pair = isinstance(part.value, list) and len(part.value) == 2
+    envelope, block = part.value if is_pair else (part.value, {})
+    return (
+        envelope if isinstance(envelope, dict) else {},
+        block if isinstance(block, dict) else {},
+    )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from flows.flow_link import MISSED_TOKENS
 from flows.lineage.cache_break import (
     Break,
     HookBodies,
     broken_by_client,
     culprit,
 )
-from flows.lineage.predecessor import common_start
+from flows.lineage.predecessor import alike, common_start
 from flows.lineage.prompt_parts import parts_of
 from flows.models import Flow
 from providers.prices.cost import Call, OwnPrice, cost_of
@@ -124,6 +125,32 @@ def lost_tokens(flow: Flow, available: int) -> int | None:
     if not available or flow.cache_read_tokens is None:
         return None
     return max(0, available - flow.cache_read_tokens)
+
+
+def kept_tokens(available: int, broken: Break) -> int:
+    """Estimate the tokens before the first difference of those that were cached.
+
+    Example: 12,000 were cached, and 3/4 of the prompt's bytes come before it → 9,000.
+    """
+    return round(available * broken.kept_share)
+
+
+def lost_behind_rewind(flow: Flow, available: int, broken: Break) -> int | None:
+    """Return the tokens of what a rewound prompt keeps that were cached and not read.
+
+    An estimate: fewer than vendors cache count as none.
+    """
+    lost = lost_tokens(flow, kept_tokens(available, broken))
+    return 0 if lost is not None and lost < MISSED_TOKENS else lost
+
+
+def is_rewind(broken: Break, around: Excerpts, *, was_answered: bool) -> bool:
+    """Return whether the client went back or edited a message, rather than lost the cache.
+
+    A request without a complete response that comes again with another time is neither.
+    """
+    is_retry = broken.rewind == "edited" and not was_answered
+    return bool(broken.rewind) and not (is_retry and alike(around.before, around.after))
 
 
 def lost_usd(flow: Flow, lost: int | None, own: Sequence[OwnPrice]) -> Decimal | None:

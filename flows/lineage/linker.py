@@ -24,14 +24,17 @@ from flows.flow_link import guessed_id
 from flows.lineage.cache_break import Break, find_break
 from flows.lineage.first_difference import (
     CLIENT,
+    Excerpts,
     author_of,
     cached_tokens,
     excerpts,
+    is_rewind,
+    lost_behind_rewind,
     lost_tokens,
     lost_usd,
 )
 from flows.lineage.message_memo import MessageMemo
-from flows.lineage.predecessor import Predecessor, predecessor
+from flows.lineage.predecessor import Predecessor, predecessor, repeats_response
 from flows.lineage.prompt_call import PromptCall, note_response, prompt_call
 from flows.lineage.prompt_parts import parts_of
 from flows.lineage.scope import SCOPE_CALLS, RecentCalls, Scope, scope_of
@@ -136,7 +139,8 @@ class Linker:
             return None
         scope = scope_of(flow)
         earlier = [each for each in self._earlier(scope, flow) if _is_before(each, call)]
-        found = predecessor(call, earlier, read.request)
+        is_guessed = not scope.session
+        found = predecessor(call, earlier, read.request, is_guessed=is_guessed)
         self._place(call, flow, scope, found, earlier)
         self._recent.add(scope, call)
         values = {
@@ -229,15 +233,20 @@ class Linker:
             return
         if link.relation in ("continued", "repeated"):
             link.relation = FlowLink.Relation.BROKEN
-        self._describe(link, prompt, before, broken)
+        around = self._describe(link, prompt, before, broken)
+        if _is_rewind(link, found, broken, around, prompt.read.request):
+            link.relation = FlowLink.Relation.REWOUND
+            available = cached_tokens(before.flow)
+            link.lost_tokens = lost_behind_rewind(prompt.flow, available, broken)
         link.lost_usd = lost_usd(prompt.flow, link.lost_tokens, self._prices())
 
-    def _describe(self, link: FlowLink, prompt: Prompt, before: Prompt, broken: Break) -> None:
+    def _describe(self, link: FlowLink, prompt: Prompt, before: Prompt, broken: Break) -> Excerpts:
         flow, read = prompt
         link.path = broken.path
         link.kind = broken.kind
         link.kept_bytes = broken.kept_bytes
         link.total_bytes = broken.total_bytes
+        around = Excerpts("", "")
         if broken.kind == "model":
             # Google's requests name the model in their address alone.
             link.before, link.after = _model(before.flow), _model(flow)
@@ -249,6 +258,19 @@ class Linker:
             link.before, link.after = storable_text(around.before), storable_text(around.after)
         for name, chars in _TEXT_CHARS.items():
             setattr(link, name, storable_text(getattr(link, name))[:chars])
+        return around
+
+
+def _is_rewind(
+    link: FlowLink, found: Predecessor, broken: Break, around: Excerpts, body: bytes
+) -> bool:
+    """Return whether the client went on from an earlier message with other words."""
+    if link.relation != FlowLink.Relation.BROKEN or link.author != CLIENT:
+        return False
+    # A summary of what is left out is no other way: it holds what the model said.
+    if repeats_response(found.call, body):
+        return False
+    return is_rewind(broken, around, was_answered=not found.call.is_cut)
 
 
 def _stored_prompt(flow_id: str) -> Prompt | None:

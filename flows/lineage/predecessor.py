@@ -59,26 +59,36 @@ class _Candidate:
         return self.kinship in ("continued", "repeated")
 
     @property
+    def repeats_answered(self) -> bool:
+        """The later prompt is the earlier one, which has a complete response."""
+        return self.kinship == "repeated" and self.call.is_cached and not self.call.is_cut
+
+    @property
     def rank(self) -> tuple[int, bool, float]:
         """Order of preference: what both have, then a prompt that is kept, then the newest."""
         return self.shared_bytes, self.is_kept, self.call.at
 
 
-def predecessor(now: PromptCall, earlier: Sequence[PromptCall], body: bytes) -> Predecessor | None:
+def predecessor(
+    now: PromptCall, earlier: Sequence[PromptCall], body: bytes, *, is_guessed: bool = False
+) -> Predecessor | None:
     """Return the predecessor of a call among earlier ones of its scope; None for a new thread.
 
     Calls of the same model come first: other models have caches of their own. Calls that failed
     count only if there is no other, because nothing of them was cached. `body` is the request's.
+    Where the session is guessed, a question that was answered and comes again is another client's.
     """
+    strangers = _Strangers(earlier) if is_guessed else None
     # Most calls begin with all of an earlier one, and then they are not needed.
     sizes = cache(now.message_sizes)
     for is_cached in (True, False):
         usable = [call for call in earlier if call.is_cached is is_cached]
-        same_model = _best(now, [call for call in usable if call.model == now.model], sizes, body)
+        same = [call for call in usable if call.model == now.model]
+        same_model = _best(now, same, sizes, body, strangers)
         if same_model is not None:
             return Predecessor(same_model.call, same_model.kinship)
         others = [call for call in usable if call.model != now.model and _may_switch(now, call)]
-        other = _best(now, others, sizes, body)
+        other = _best(now, others, sizes, body, strangers)
         if other is not None:
             return Predecessor(other.call, other.kinship, is_other_model=True)
     return None
@@ -90,17 +100,67 @@ def _may_switch(now: PromptCall, call: PromptCall) -> bool:
     return not is_opening or call.is_cut or bool(call.own_replies)
 
 
+class _Strangers:
+    """Tells two clients with equal prompts and no session id apart, such as two runs of a script.
+
+    Example: A and B ask a, and both get R. Then a R b comes twice: the first one continues A or B,
+    the second one the other of them, although it is equal to the first one.
+    """
+
+    def __init__(self, earlier: Sequence[PromptCall]) -> None:
+        self._newest = {call.thread: call.id for call in earlier}
+
+    def without(self, found: Sequence[_Candidate]) -> list[_Candidate]:
+        """Return the candidates without those that another client seems to have sent."""
+        waits = any(each.kinship == "continued" and self.is_newest(each.call) for each in found)
+        return [each for each in found if self._is_possible(each, waits=waits)]
+
+    def _is_possible(self, candidate: _Candidate, *, waits: bool) -> bool:
+        if candidate.kinship != "repeated":
+            return True
+        if candidate.repeats_answered:
+            return bool(candidate.call.own_replies) and not waits
+        # One that failed and was sent again already is not sent again a second time.
+        return self.is_newest(candidate.call)
+
+    def is_newest(self, call: PromptCall) -> bool:
+        """Return whether nothing follows a call in its thread."""
+        return self._newest[call.thread] == call.id
+
+
 def _best(
-    now: PromptCall, calls: Iterable[PromptCall], sizes: _Sizes, body: bytes
+    now: PromptCall,
+    calls: Iterable[PromptCall],
+    sizes: _Sizes,
+    body: bytes,
+    strangers: _Strangers | None,
 ) -> _Candidate | None:
     candidates = [_candidate(now, call, sizes, body) for call in calls]
     found = [each for each in candidates if each is not None]
+    if strangers is not None:
+        found = strangers.without(found)
     direct = [each for each in found if each.is_kept and _adds_one_response(now, each.call)]
     if direct:
         # Other threads may hold the same calls and results, and so have more in common with it.
-        thread = max(direct, key=_rank).call.thread
+        thread = _preferred(direct, body, strangers).call.thread
         found = [each for each in found if each.call.thread == thread]
-    return max(found, key=_rank, default=None)
+    return _preferred(found, body, strangers) if found else None
+
+
+def _preferred(
+    found: Sequence[_Candidate], body: bytes, strangers: _Strangers | None
+) -> _Candidate:
+    best = max(found, key=_rank)
+    # Equal prompts of several clients: each goes on from the response that it got.
+    equal = [each for each in found if each.rank[:2] == best.rank[:2]]
+    if len({each.call.thread for each in equal}) == 1:
+        return best
+    held = [_held_share(each.call, body) for each in equal]
+    most = max(held)
+    equal = [each for each, share in zip(equal, held, strict=True) if share == most]
+    if strangers is not None:
+        equal = [each for each in equal if strangers.is_newest(each.call)] or equal
+    return max(equal, key=_rank)
 
 
 def _rank(candidate: _Candidate) -> tuple[int, bool, float]:
@@ -182,7 +242,19 @@ def _is_summary(now: PromptCall, call: PromptCall, body: bytes) -> bool:
     if not is_short or not call.own_replies:
         return False
     same_head = call.head == now.head and common >= now.head
-    if not same_head or len(call.response_runs) < _FEWEST_RUNS:
+    return same_head and repeats_response(call, body)
+
+
+def _held_share(call: PromptCall, body: bytes) -> float:
+    """Return the share of the marks of an earlier response that a request holds, from 0 to 1."""
+    marks = (*call.response_ids, *call.response_runs)
+    held = [mark for mark in marks if mark.encode() in body]
+    return len(held) / len(marks) if marks else 0.0
+
+
+def repeats_response(call: PromptCall, body: bytes) -> bool:
+    """Return whether a request holds most of the response to an earlier one."""
+    if len(call.response_runs) < _FEWEST_RUNS:
         return False
     held = [run for run in call.response_runs if run.encode() in body]
     return 2 * len(held) >= len(call.response_runs)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from flows.lineage.cache_break import Break, find_break
-from flows.lineage.first_difference import Excerpts, excerpts
+from flows.lineage.first_difference import Excerpts, excerpts, is_rewind
 from flows.reading.json_text import parse_json
 from flows.reading.preview import one_line, said_line, tool_result_in
 from flows.reading.search_text import answer, question_in
@@ -70,6 +70,8 @@ class SocketTurn:
     said: str = ""
     previous: SocketTurn | None = None
     """The turn that it was compared with."""
+    is_rewind: bool = False
+    """The client went on from an earlier message, so that what differs is no break."""
 
     @property
     def model(self) -> str:
@@ -225,6 +227,8 @@ def _compare(turns: Sequence[SocketTurn]) -> None:
             turn.broken = find_break(turn.request, before)
             if turn.broken is not None:
                 turn.around = excerpts(turn.broken, turn.request, before)
+                was_answered = not previous.is_running
+                turn.is_rewind = is_rewind(turn.broken, turn.around, was_answered=was_answered)
 
 
 def _as_sent_again(previous: SocketTurn, now: SocketTurn) -> dict[str, Any]:

@@ -8,7 +8,12 @@ from decimal import Decimal
 from typing import Final
 
 from flows.bodies.store import load_bodies
-from flows.lineage.first_difference import cached_tokens, lost_tokens, lost_usd
+from flows.lineage.first_difference import (
+    cached_tokens,
+    lost_behind_rewind,
+    lost_tokens,
+    lost_usd,
+)
 from flows.lineage.socket_turns import Frame, SocketTurn, socket_turns
 from flows.models import Flow, WebSocketMessage
 from flows.reading.token_usage import Metered
@@ -64,6 +69,8 @@ def _row(connection: Flow, turn: SocketTurn, earlier: dict[int, TurnRow]) -> Tur
         return TurnRow(turn, flow)
     available = cached_tokens(earlier[turn.previous.number].flow)
     lost = lost_tokens(flow, available)
+    if turn.is_rewind:
+        lost = lost_behind_rewind(flow, available, turn.broken)
     return TurnRow(turn, flow, lost, lost_usd(flow, lost, _prices()))
 
 

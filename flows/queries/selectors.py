@@ -74,6 +74,7 @@ _LINK_FIELDS: Final = (
     "link__flow_id",
     "link__session",
     "link__kind",
+    "link__relation",
     "link__path",
     "link__author",
     "link__lost_tokens",

@@ -171,6 +171,12 @@ def thread_key(flow: Flow) -> str:
     return link.thread if link else flow.conversation_id
 
 
+def is_rewound(flow: Flow) -> bool:
+    """Return whether a flow goes on from an earlier message of its thread."""
+    link: FlowLink | None = getattr(flow, "link", None)
+    return link is not None and link.is_rewind
+
+
 def cache_share(read: int | None, of: int | None) -> float | None:
     """Return the share of the input that came from the cache; None when it is not reported."""
     if read is None or not of:
@@ -265,6 +271,9 @@ def _rows(flows: Sequence[Flow], threads: dict[str, Thread]) -> list[Row]:
         available = cached.get(key, 0)
         if read is not None or written is not None:
             cached[key] = (read or 0) + (written or 0)
+        if is_rewound(flow):
+            # What comes behind the change is not wanted from the cache any more.
+            available = min(available, flow.input_tokens or available)
         worth_caching = available >= _LOST_TOKENS
         lost = worth_caching and read is not None and read < available * _LOST_SHARE
         since = flow.started_at - flows[0].started_at

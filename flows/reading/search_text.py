@@ -142,9 +142,14 @@ def _rank(text: str) -> int:
     Clients put their own texts before or behind it, as blocks of the same message. Example of one:
     `<session_context>…`, "Fix the test", "--- Content of a.py ---" → "Fix the test" has 0.
     """
-    if _NOTE.match(text):
+    if is_note(text):
         return 2
     return 1 if len(text) > _CONTEXT_CHARS else 0
+
+
+def is_note(text: str) -> bool:
+    """Return whether a text is one that clients add to a user's message: it begins with a tag."""
+    return _NOTE.match(text) is not None
 
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:

@@ -195,7 +195,7 @@ def _turn(row: TurnRow) -> dict[str, Any]:
         around = asdict(turn.around) if turn.around else {}
         where = {"path": turn.broken.path, "kind": turn.broken.kind}
         lost = {"lost_tokens": row.lost_tokens, "lost_usd": row.lost_usd}
-        broken = {**where, **around, **lost}
+        broken = {**where, **around, **lost, "is_rewind": turn.is_rewind}
     return {**fields, **columns, "broken": broken}
 
 

@@ -120,13 +120,16 @@ def _joined(segments: Sequence[_Segment], answers: Sequence[Sequence[Block]]) ->
     steps: list[Step] = []
     shown: Counter[bytes] = Counter()
     before: _Segment | None = None
+    first = 0
     for segment in segments:
         common = 0
         if before is not None and segment.is_read:
             common = common_turns(segment.turns, before.turns)
             mark = _mark(segment, before, common)
             if mark:
-                steps.append(Step(None, segment.last, mark))
+                # The request that brought the other history, not the newest one that has it.
+                steps.append(Step(None, first, mark))
+        first = segment.last + 1
         steps += _steps(segment, answers, shown, common)
         # Of a single request nothing can be repeated.
         if len(segments) > 1:

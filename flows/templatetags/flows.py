@@ -189,6 +189,13 @@ def cache_miss(flow: Flow) -> FlowLink | None:
     return link if is_missed else None
 
 
+@register.filter
+def rewound(flow: Flow) -> FlowLink | None:
+    """Return the link of a flow that goes on from an earlier message, if the row came with it."""
+    link = _link_in_row(flow)
+    return link if link is not None and link.is_rewind else None
+
+
 def _link_in_row(flow: Flow) -> FlowLink | None:
     if not Flow._meta.get_field("link").is_cached(flow):
         return None

@@ -414,6 +414,57 @@ def rewound(name: str, **fields: Any) -> Agent:
     return agent
 
 
+def _went_back(path: str, kind: str = "changed") -> Expected:
+    return Expected("rewound", path, kind, "the client")
+
+
+def back_to_an_earlier_message(name: str, **fields: Any) -> Agent:
+    """The user goes back before an earlier question, and asks something else instead."""
+    agent = _begin(name, **fields)
+    for number in range(3):
+        agent.send(ON, tool=False, cached=(4000, 500))
+        agent.ask(f"Question {number}: what about the tabs?", reminder="Today is Monday.")
+    agent.send(ON, tool=False)
+    agent.messages = agent.messages[:-4]
+    at = len(agent.messages)
+    agent.ask("Leave the tabs alone, and look at the line ends.")
+    agent.send(_went_back(f"messages[{at}]"), tool=False)
+    agent.ask("And the spaces?")
+    agent.send(ON, tool=False)
+    return agent
+
+
+def newest_message_edited(name: str, **fields: Any) -> Agent:
+    """The user edits the last message after its response has come, the note beside it stays."""
+    agent = _begin(name, **fields)
+    agent.send(ON, tool=False)
+    agent.ask("Now the tabs.", reminder="Today is Monday.")
+    at = len(agent.messages) - 1
+    agent.send(ON, tool=False)
+    agent.messages = agent.messages[:at]
+    agent.ask("Now the spaces, in all of the files.", reminder="Today is Monday.")
+    agent.send(_went_back(f"messages[{at}].content[1]"), tool=False)
+    return agent
+
+
+def old_answer_asked_again(name: str, **fields: Any) -> Agent:
+    """A retry with a note of another time, and an old result that is emptied: these are breaks."""
+    agent = _begin(name, **fields)
+    agent.send(ON, tool=False)
+    agent.ask("Now the tabs.", reminder="It is ten.")
+    at = len(agent.messages) - 1
+    agent.send(ON, cut=True)
+    agent.messages = agent.messages[:at]
+    agent.ask("Now the tabs.", reminder="It is eleven.")
+    call = agent.send(_break(f"messages[{at}].content[0]"))
+    agent.result(call)
+    agent.send(ON)
+    agent.messages = agent.messages[: at + 2]
+    agent.result(call, "[cleared]")
+    agent.send(_break(f"messages[{at + 2}]"))
+    return agent
+
+
 def first_stream_cut(name: str, **fields: Any) -> Agent:
     """The very first response is stopped; the same question comes again with another time."""
     agent = Agent(name, **fields)
@@ -491,6 +542,7 @@ SCRIPTS = (
     untouched, date_in_first_text, date_after_one_turn, date_in_system, tool_removed, hook_breaks,
     old_results_cleared, compacted, sub_agent, parallel_sub_agents, side_question, retried,
     retried_at_once, stream_cut, model_switched, rewound,
+    back_to_an_earlier_message, newest_message_edited, old_answer_asked_again,
     first_stream_cut, settings_changed, settings_written_out, deferred_tool_added,
     keys_in_another_order, schema_in_another_order,
 )  # fmt: skip
