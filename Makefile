@@ -89,8 +89,9 @@ docs: $(DOCS)/.done  ## Build the documentation into build/docs, strictly
 pictures: $(VENV)/.dev $(DOCS)/.done  ## Take every picture of the documentation anew, from the demo
 	$(PY) -m tests.pictures $(ARGS)
 
-tables: $(VENV)/.dev  ## Write the tables of a new database anew, after a new migration
+tables: $(VENV)/.dev  ## Write prepared tables anew: after a migration, or an update of genai-prices
 	$(PY) -m tests.new_tables
+	$(PY) -m tests.catalog_names
 
 # Recompile the hashed lock files from pyproject.toml (needs uv on PATH).
 COMPILE = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header

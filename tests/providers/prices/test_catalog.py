@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from providers.prices.catalog import models_of
+from providers.prices import catalog
+from providers.prices.catalog import NAMES_FILE, models_of, read_vendors
+from tests.catalog_names import text
 from tests.environment import ROOT
 
 
@@ -53,4 +58,30 @@ def test_it_needs_no_network_and_no_django(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     assert models_of("openai", "api.openai.com")
     command = [sys.executable, "-m", "tests.providers.prices.without_django"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_prepared_names_are_the_catalogues():
+    assert NAMES_FILE.read_text() == text(), "run: make tables"
+    assert catalog._vendors() == read_vendors()
+
+
+def test_another_version_of_the_catalogue_is_read_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(catalog, "catalogue_version", lambda: "another")
+    monkeypatch.setattr(catalog, "read_vendors", lambda: ())
+    assert catalog._vendors.__wrapped__() == ()
+
+
+_PATTERNS = st.lists(
+    st.sampled_from([r"\.", ".", "a", "-", "/", "[ab]", "(a)?", r"\w", "$"]), min_size=1
+).map("".join)
+
+
+@given(_PATTERNS, st.text("ab./-", max_size=8))
+def test_a_plain_text_fits_as_its_pattern_does(pattern: str, url: str):
+    assert catalog._begins(url, pattern) is (re.match(pattern, url) is not None)
+
+
+def test_names_are_known_without_loading_the_catalogue():
+    command = [sys.executable, "-m", "tests.providers.prices.without_prices"]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
