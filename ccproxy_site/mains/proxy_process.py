@@ -113,9 +113,12 @@ class ProxyProcess:
         follow(self._control, self._heard)
         resolver = self._make_resolver()
         self._resolver = resolver
-        await self._link.configured()
+        # Made while the recorder prepares the configuration, which no request may miss.
         proxy = self._make_proxy(resolver)
         self._proxy = proxy
+        if not await self._is_configured():
+            await self._link.close()
+            return
         await proxy.start()
         self._control.say(ready=True)
         facts = asyncio.create_task(self._tell_facts())
@@ -127,6 +130,17 @@ class ProxyProcess:
         await resolver.logins.drain(resolver.logins.limits.timeout_s + 5.0)
         facts.cancel()
         await self._link.close()
+
+    async def _is_configured(self) -> bool:
+        """Wait for a configuration; return False when the supervisor says stop before that."""
+        waiting = [
+            asyncio.create_task(self._link.configured()),
+            asyncio.create_task(self._stopping.wait()),
+        ]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        return not self._stopping.is_set()
 
     def _heard(self, message: Message | None) -> None:
         if message is None or "stop" in message.words:

@@ -167,6 +167,10 @@ class Recorder:
         self._clients: dict[int, ProxyClient] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def tell_checked(self) -> None:
+        """Let the others start, as far as they can before this process answers them."""
+        self._control.say(checked=self._for_everyone())
+
     def prepare(self, *, is_first: bool) -> None:
         """Do what blocks, before anybody is served.
 
@@ -189,7 +193,7 @@ class Recorder:
         # What was waiting before a restart.
         self._spawn(self._notes.look())
         follow(self._control, self._told)
-        self._control.say(checked=self._for_everyone())
+        self._control.say(ready=True)
         watching = asyncio.create_task(self._follow_audience())
         giving_back = asyncio.create_task(give_back_freed_memory())
         recording = asyncio.create_task(self._follow_recording())

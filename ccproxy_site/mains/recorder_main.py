@@ -97,7 +97,8 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
         stock=stock,
         flow_lines=options.flow_lines,
     )
-    # It loads hooks and prices.
+    recorder.tell_checked()
+    # It loads hooks.
     with importing():
         recorder.prepare(is_first=not options.again)
     return recorder

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from ccproxy_site.supervise.family import Family, Options
+from ccproxy_site.supervise.nursery_start import NurseryProcess
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,12 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-console", action="store_true")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--flow-lines", action="store_true")
+    parser.add_argument("--nursery", type=NurseryProcess.parse, help="one that runs already")
     options = parser.parse_args(arguments)
     os.umask(0o077)
     chosen = Options(
         workers=options.workers, console=not options.no_console, flow_lines=options.flow_lines
     )
-    return Family(chosen).run()
+    return Family(chosen, nursery=options.nursery).run()
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
+from ccproxy_site.supervise.nursery_start import can_fork, start_nursery
 from providers.base.errors import ConfigError
+
+NURSERY: Final = "ccproxy_site.mains.nursery_main"
 
 _PACKAGES = str(Path(__file__).resolve().parents[2])
 
@@ -30,6 +33,8 @@ def become_supervisor(
         arguments.append("--no-console")
     if flow_lines:
         arguments.append("--flow-lines")
+    if can_fork():
+        arguments += ["--nursery", str(start_nursery(NURSERY, environ))]
     command = [sys.executable, "-P", "-m", "ccproxy_site.supervise", *arguments]
     os.execve(sys.executable, command, environ)  # noqa: S606  # no shell is wanted
 

@@ -22,10 +22,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ccproxy_site.supervise.become import NURSERY, own_packages_first
 from ccproxy_site.supervise.child import Child
 from ccproxy_site.supervise.control import Message
 from ccproxy_site.supervise.feed import Feed
-from ccproxy_site.supervise.nursery import Nursery, can_fork
+from ccproxy_site.supervise.nursery import Nursery
+from ccproxy_site.supervise.nursery_start import NurseryProcess, can_fork, start_nursery
 from interceptor.operate.listening import open_listeners
 from providers.base.errors import ConfigError
 
@@ -44,7 +46,7 @@ class Mains:
     recorder: str = "ccproxy_site.mains.recorder_main"
     proxy: str = "ccproxy_site.mains.proxy_main"
     console: str = "ccproxy_site.mains.console_main"
-    nursery: str = "ccproxy_site.mains.nursery_main"
+    nursery: str = NURSERY
     """What forks the others; "" starts each as a program of its own."""
 
 
@@ -65,11 +67,23 @@ class Options:
 
 
 class Family:
-    """The supervisor: `run` returns the exit code."""
+    """The supervisor: `run` returns the exit code.
 
-    def __init__(self, options: Options, mains: Mains | None = None) -> None:
+    Args:
+        options: choices of the command line.
+        mains: other modules than ours.
+        nursery: one that runs already; else one is started where that can be.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        mains: Mains | None = None,
+        nursery: NurseryProcess | None = None,
+    ) -> None:
         mains = mains or Mains()
         self._nursery_module = mains.nursery
+        self._nursery_process = nursery
         self._nursery: Nursery | None = None
         self._recorder = Child("the recorder", mains.recorder, options.flags())
         self._proxies: list[Child] = []
@@ -130,26 +144,37 @@ class Family:
         due = [child.start_at for child in self._children if not child.is_started]
         if not self._is_announced:
             due.append(time.monotonic() + 1.0)
-        if self._nursery is not None and self._nursery.is_lost:
-            # Nobody tells of the end of those that it has forked.
-            due.append(time.monotonic() + 1.0)
         return min(due, default=None)
 
     # --- lives
 
     def _open_nursery(self) -> None:
-        if not (self._nursery_module and can_fork()):
+        process = self._nursery_process
+        if process is None and self._nursery_module and can_fork():
+            process = start_nursery(self._nursery_module, own_packages_first(dict(os.environ)))
+        if process is None:
             return
-        nursery = self._nursery = Nursery(self._nursery_module)
+        nursery = self._nursery = Nursery(process)
         self._selector.register(
             nursery.descriptor, selectors.EVENT_READ, lambda: self._hear_nursery(nursery)
         )
 
     def _hear_nursery(self, nursery: Nursery) -> None:
         nursery.hear()
-        if nursery.is_lost:
-            self._selector.unregister(nursery.descriptor)
-            self._note("the nursery has died; processes that are started again take longer")
+        if nursery.is_gone:
+            self._forget_nursery(nursery)
+            self._note("the nursery has died; the next processes are started without it")
+
+    def _dismiss_nursery(self) -> None:
+        """End it once all processes are there: 13 MB that only a process that dies would need."""
+        if self._nursery is not None:
+            self._nursery.dismiss()
+            self._forget_nursery(self._nursery)
+
+    def _forget_nursery(self, nursery: Nursery) -> None:
+        self._selector.unregister(nursery.descriptor)
+        nursery.close()
+        self._nursery = None
 
     def _start_first(self) -> None:
         """Start all processes, or where they would be in each other's way the console later."""
@@ -221,6 +246,7 @@ class Family:
         # Whoever serves pages knows the way into them.
         for child in self._consoles or [self._recorder]:
             child.say(announce=True)
+        self._dismiss_nursery()
 
     def _note(self, sentence: str) -> None:
         """Have the recorder log a sentence, as soon as there is one."""
@@ -236,7 +262,10 @@ class Family:
     # --- what the processes are handed
 
     def _serve_everyone(self, checked: dict[str, Any]) -> None:
-        """The recorder is there, for the first time or again: bring all others together with it."""
+        """The recorder has checked everything, for the first time or again: serve the others.
+
+        It answers once it is ready; until then, what it is asked waits in its sockets.
+        """
         first = not self._checked
         self._checked = checked
         if first:
@@ -248,7 +277,7 @@ class Family:
             self._recorder.add_arguments("--again")
             for console in self._consoles:
                 console.start_at = min(console.start_at, time.monotonic())
-        self._recorder.is_serving = self._recorder.was_ready = True
+        self._recorder.is_serving = True
         for feed in self._feeds.values():
             feed.connect(self._recorder)
         for child in self._children:
@@ -308,15 +337,14 @@ class Family:
         self._end(self._proxies, drain_s + STOP_MARGIN_S)
         self._end([self._recorder], STOP_MARGIN_S)
         self._end(self._consoles, STOP_MARGIN_S)
-        if self._nursery is not None:
-            self._nursery.close()
+        self._dismiss_nursery()
 
     def _end(self, children: list[Child], patience_s: float) -> None:
         for child in children:
-            if child.is_serving:
+            if self._has_work(child):
                 child.say(stop=True)
             else:
-                # It has nothing under way, and may be importing still.
+                # It may be importing still.
                 child.kill()
         deadline = time.monotonic() + patience_s
         while any(child.is_started for child in children):
@@ -324,6 +352,13 @@ class Family:
             if time.monotonic() > deadline:
                 for child in children:
                     child.kill()
+
+    def _has_work(self, child: Child) -> bool:
+        """Return whether a process may have something under way.
+
+        Nothing is recorded before the first recorder is ready, which has its checks behind it only.
+        """
+        return child.is_serving and (child.was_ready or child is not self._recorder)
 
 
 def _seconds_until(moment: float | None) -> float | None:

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ccproxy_site.supervise.become import own_packages_first
-
-TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
+from ccproxy_site.supervise.nursery_start import TERMINAL_SIGNALS
 
 
 def spawn(module: str, arguments: Sequence[str], end: socket.socket) -> subprocess.Popen[bytes]:

@@ -1,7 +1,8 @@
 """A supervisor of scripted children, as a program: `python -m … WORKERS [NURSERY]`.
 
 Every child appends what it hears, one JSON object a line, to `FOLDER/ROLE.log`, and does what
-`FOLDER/ROLE.script` says: `refuse SENTENCE`, `die` or nothing.
+`FOLDER/ROLE.script` says: `refuse SENTENCE`, `refuse-checked SENTENCE` (a recorder that has said
+that all is checked), `die`, `wait` (until the script is gone) or nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +25,7 @@ def child(role: str, arguments: Sequence[str]) -> int:
     assert sys.argv[1:] == [*arguments]
     control = begin(int(arguments[arguments.index("--control") + 1]))
     folder = Path(os.environ["SCRIPTED_FOLDER"])
-    note(folder, role, {"pid": os.getpid(), "arguments": arguments})
+    note(folder, role, {"pid": os.getpid(), "parent": os.getppid(), "arguments": arguments})
     script = folder / f"{role}.script"
     words = script.read_text().split(" ", 1) if script.exists() else [""]
     if words[0] == "refuse":
@@ -31,8 +33,14 @@ def child(role: str, arguments: Sequence[str]) -> int:
         return 1
     if words[0] == "die":
         return 7
+    while words[0] == "wait" and script.exists():
+        time.sleep(0.01)
     if role == "recorder":
         control.say(checked={"host": "127.0.0.1", "port": int(os.environ["SCRIPTED_PORT"])})
+        if words[0] == "refuse-checked":
+            control.say(refused=words[1])
+            return 1
+        control.say(ready=True)
     while (message := control.hear()) is not None:
         heard = message.words
         note(folder, role, {**heard, "descriptors": len(message.descriptors)})

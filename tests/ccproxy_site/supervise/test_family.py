@@ -159,6 +159,19 @@ def test_a_refusal_ends_everything_with_its_sentence(supervised: Supervised) -> 
     assert errors == b"ccproxy: port 4000 is taken\n"
 
 
+def test_a_recorder_that_refuses_after_its_checks_ends_those_that_it_let_start(
+    supervised: Supervised,
+) -> None:
+    supervised.script("recorder", "refuse-checked revision 3 names no hook")
+    supervised.start()
+    assert supervised.process is not None
+    _, errors = supervised.process.communicate(timeout=PATIENCE_S)
+    assert supervised.process.returncode == 1
+    assert errors == b"ccproxy: revision 3 names no hook\n"
+    for pid in supervised.pids("proxy") + supervised.pids("console"):
+        assert is_gone(pid)
+
+
 def test_a_child_that_dies_before_it_was_ready_ends_the_start(supervised: Supervised) -> None:
     supervised.script("proxy", "die")
     supervised.start()

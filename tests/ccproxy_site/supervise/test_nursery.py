@@ -16,7 +16,7 @@ import pytest
 
 from ccproxy_site.mains import nursery_main
 from ccproxy_site.mains.nursery_main import COMMON
-from ccproxy_site.supervise.nursery import LOST_CODE
+from ccproxy_site.supervise import nursery
 from providers.wire.facts.table import built_in
 from tests.ccproxy_site.supervise.test_family import Supervised, is_gone
 from tests.e2e.process import wait_until
@@ -29,15 +29,28 @@ PARENT_FIELD = 1
 
 
 @pytest.fixture
-def supervised(tmp_path: Path) -> Iterator[Supervised]:
+def starting(tmp_path: Path) -> Iterator[Supervised]:
+    """An installation whose proxy is not ready until `go_on`, so the nursery is still there."""
     made = Supervised(tmp_path, "scripted_nursery")
+    made.script("proxy", "wait")
     made.start()
-    made.wait_announced()
+    wait_until(lambda: all(made.pids(role) for role in ROLES), "all are forked")
     yield made
     assert made.process is not None
     if made.process.poll() is None:
         made.process.kill()
         made.process.wait()
+
+
+def go_on(starting: Supervised) -> None:
+    (starting.folder / "proxy.script").unlink()
+    starting.wait_announced()
+
+
+@pytest.fixture
+def supervised(starting: Supervised) -> Supervised:
+    go_on(starting)
+    return starting
 
 
 def stat(pid: int) -> list[str]:
@@ -49,16 +62,33 @@ def status(pid: int) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines)
 
 
-def nursery_of(supervised: Supervised) -> int:
-    (pid,) = {int(stat(supervised.pids(role)[-1])[PARENT_FIELD]) for role in ROLES}
-    return pid
+def nursery_of(starting: Supervised) -> int:
+    (pid,) = {parent for role in ROLES for parent in starting.told(role, "parent")}
+    return int(pid)
 
 
-def test_one_process_forks_all(supervised: Supervised) -> None:
-    assert supervised.process is not None
-    nursery = nursery_of(supervised)
-    assert nursery != supervised.process.pid
-    assert int(stat(nursery)[PARENT_FIELD]) == supervised.process.pid
+def parent_of(pid: int) -> int:
+    return int(stat(pid)[PARENT_FIELD])
+
+
+def test_one_process_forks_all(starting: Supervised) -> None:
+    assert starting.process is not None
+    its_pid = nursery_of(starting)
+    assert its_pid != starting.process.pid
+    assert parent_of(its_pid) == starting.process.pid
+
+
+def test_it_ends_once_all_are_ready_and_leaves_them_to_the_supervisor(
+    starting: Supervised,
+) -> None:
+    assert starting.process is not None
+    its_pid = nursery_of(starting)
+    assert not is_gone(its_pid)
+    go_on(starting)
+    wait_until(lambda: not Path(f"/proc/{its_pid}").exists(), "the nursery is buried")
+    for role in ROLES:
+        assert parent_of(starting.pids(role)[-1]) == starting.process.pid
+    assert starting.end() == 0
 
 
 def test_a_fork_shows_its_own_command_line(supervised: Supervised) -> None:
@@ -88,42 +118,52 @@ def is_socket(fd: Path) -> bool:
     return os.readlink(fd).startswith("socket:") and int(fd.name) > 2
 
 
-def test_without_the_nursery_all_go_on_and_come_back(supervised: Supervised) -> None:
-    before = {role: supervised.pids(role)[-1] for role in ROLES}
-    os.kill(nursery_of(supervised), signal.SIGKILL)
-    wait_until(lambda: supervised.told("recorder", "note"), "the log says so")
+def test_without_the_nursery_all_go_on_and_come_back(starting: Supervised) -> None:
+    before = {role: starting.pids(role)[-1] for role in ROLES}
+    os.kill(nursery_of(starting), signal.SIGKILL)
+    wait_until(lambda: starting.told("recorder", "note"), "the log says so")
+    go_on(starting)
     for role in ROLES:
         assert not is_gone(before[role])
         os.kill(before[role], signal.SIGKILL)
-        wait_until(partial(is_started_again, supervised, role), f"another {role} runs")
-    wait_until(
-        lambda: any(
-            f"ended with {LOST_CODE}" in note for note in supervised.told("recorder", "note")
-        ),
-        "the log says so",
-    )
-    assert supervised.end() == 0
+        wait_until(partial(is_started_again, starting, role), f"another {role} runs")
+    wait_until(lambda: len(starting.told("recorder", "note")) == 1 + len(ROLES), "all are noted")
+    assert all("ended with -9" in note for note in starting.told("recorder", "note")[1:])
+    assert starting.end() == 0
+
+
+def test_an_exit_code_that_nobody_can_know_is_said_as_such() -> None:
+    assert nursery._exit_code(os.getppid()) == nursery.LOST_CODE
 
 
 def is_started_again(supervised: Supervised, role: str) -> bool:
     return len(supervised.pids(role)) == 2
 
 
-def test_the_nursery_ends_with_the_supervisor(supervised: Supervised) -> None:
-    nursery = nursery_of(supervised)
-    supervised.end(signal.SIGKILL)
-    wait_until(lambda: is_gone(nursery), "the nursery ends")
+def test_the_nursery_ends_with_the_supervisor(starting: Supervised) -> None:
+    its_pid = nursery_of(starting)
+    starting.end(signal.SIGKILL)
+    wait_until(lambda: is_gone(its_pid), "the nursery ends")
 
 
-def test_the_nursery_outlives_a_signal_to_the_whole_group(supervised: Supervised) -> None:
-    nursery = nursery_of(supervised)
+def test_the_nursery_ends_when_the_start_is_cut_off(starting: Supervised) -> None:
+    its_pid = nursery_of(starting)
+    (starting.folder / "proxy.script").unlink()
+    assert starting.end() == 0
+    assert is_gone(its_pid)
+
+
+def test_the_nursery_outlives_a_signal_to_the_whole_group(starting: Supervised) -> None:
+    its_pid = nursery_of(starting)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        os.kill(nursery, number)
-    os.kill(supervised.pids("proxy")[-1], signal.SIGKILL)
-    wait_until(partial(is_started_again, supervised, "proxy"), "another proxy runs")
-    assert int(stat(supervised.pids("proxy")[-1])[PARENT_FIELD]) == nursery
-    assert supervised.end() == 0
-    assert is_gone(nursery)
+        os.kill(its_pid, number)
+    # It reports a death all the same.
+    os.kill(starting.pids("console")[-1], signal.SIGKILL)
+    wait_until(partial(is_started_again, starting, "console"), "another console runs")
+    assert starting.told("console", "parent") == [its_pid, its_pid]
+    go_on(starting)
+    assert starting.end() == 0
+    assert is_gone(its_pid)
 
 
 _PROGRAM = """
