@@ -411,6 +411,7 @@ class Recorder:
                     console.say(recording=problem)
             for client in self._clients.values():
                 client.tell_waiting(self._links.backlog)
+            self._writer.keep_up()
             if self._writer.is_refused:
                 is_last = self._stopping.is_set()
                 await asyncio.to_thread(self._writer.relieve, everything=is_last)

@@ -15,6 +15,7 @@ from flows.lineage.link_backlog import Backlog, count_backlog
 from flows.lineage.rest_look import RestLook
 from flows.search.indexer import waiting
 from flows.search.segment_rows import build_segment, dissolve_segments, without_segment
+from flows.threads.background_thread import leave_cores_to_others
 
 BATCH_FLOWS: Final = 50
 """Flows a transaction, at most. The database is written in three statements: all is read and
@@ -101,6 +102,7 @@ class LinkThread:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        leave_cores_to_others()
         try:
             while not self._stopped.is_set():
                 began = time.monotonic()

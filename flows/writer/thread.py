@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import RLock, Thread
+from threading import RLock
 
 from django.db import (
     InterfaceError,
@@ -27,6 +27,7 @@ from flows.models import Flow
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
 from flows.telemetry.finished_flow import OnFinished
+from flows.threads.background_thread import BackgroundThread
 from flows.writer.backlog import Backlog, OnCommitted, QueuedRecord
 from flows.writer.batch import write_batch
 from flows.writer.housekeeping import RETRY_S, Housekeeping
@@ -46,6 +47,9 @@ _FIRST_RETRY_S = 0.05
 _MAX_RETRY_S = 1.0
 _STUCK_S = 5.0
 """A question to the database that takes longer is taken for one that nobody answers."""
+_BEHIND_S = 1.0
+"""Records that wait longer, or more than this share of the room, are worth a core."""
+_BEHIND_SHARE = 0.2
 _LAST_ROUND_S = 2.0
 """Extra time for the round under way when `close` gives up."""
 
@@ -97,6 +101,7 @@ class FlowWriter:
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     ) -> None:
         self._backlog = Backlog(max_records=max_records, max_bytes=max_bytes)
+        self._behind_above = Size(int(max_records * _BEHIND_SHARE), int(max_bytes * _BEHIND_SHARE))
         # Beyond these, rows go into the spool while the database takes none.
         self._spool_above = Size(max_records // 2, max_bytes // 2)
         self._spool = spool
@@ -115,7 +120,7 @@ class FlowWriter:
         # Websocket messages in the database, of each running flow.
         self._written_messages: dict[str, int] = {}
         self._housekeeping = Housekeeping(retention)
-        self._thread = Thread(target=self._run, name="flow-writer", daemon=True)
+        self._thread = BackgroundThread("flow-writer", self._run)
         self._give_up_at = float("inf")
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
@@ -224,6 +229,18 @@ class FlowWriter:
         since = self._asking_since
         return since is not None and time.monotonic() - since > _STUCK_S
 
+    def keep_up(self) -> None:
+        """Take the cores from others once records wait too long; to be called about every second.
+
+        The thread leaves the cores to the traffic, so that nothing the record does is felt by it.
+        """
+        if self.is_refused:
+            return
+        held, above = self._backlog.held(), self._behind_above
+        is_much = held.records > above.flows or held.size_bytes > above.size_bytes
+        if is_much or self._lag_s(held.waiting_since) > _BEHIND_S:
+            self._thread.hurry()
+
     def relieve(self, *, everything: bool = False) -> None:
         """Move rows into the spool if the database takes none and memory is half full.
 
@@ -257,8 +274,8 @@ class FlowWriter:
         if self._is_stuck():
             # At once: a database that does not answer would hold the thread for all of the time.
             self.relieve(everything=True)
-        if self._thread.is_alive():
-            self._thread.join(timeout_s + _LAST_ROUND_S)
+        self._thread.hurry()
+        self._thread.join(timeout_s + _LAST_ROUND_S)
         self.relieve(everything=True)
         if self._spool:
             logger.warning("%d spooled files wait for the next start", len(self._spool))
@@ -273,9 +290,11 @@ class FlowWriter:
 
     def _run(self) -> None:
         try:
-            while not self._finished():
+            while not self._finished() and not self._thread.is_replaced:
                 try:
                     self._round()
+                    if not self.is_behind:
+                        self._thread.relax()
                 except Exception as exc:
                     # The thread must survive any failure of one round.
                     self._note_error(exc)

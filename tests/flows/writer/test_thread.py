@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +16,12 @@ import pytest
 from django.db import OperationalError, connection
 
 from flows.bodies.store import load_body
+from flows.lineage.fresh_flows import FreshFlows
 from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
 from flows.queries.selectors import traces_of
 from flows.record import FlowDelta, HookStep, WebSocketRecord
 from flows.redaction.redactor import Redactor, mark
+from flows.threads.background_thread import NICE
 from flows.writer import thread as writer_module
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import RowBuilder
@@ -303,3 +307,37 @@ def test_the_thread_survives_a_database_that_breaks_in_an_unknown_way(
         writer.finished(flow())
         eventually(lambda: writer.stats().written == 1)
     assert len(calls) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a priority belongs to the whole process")
+def test_a_writer_that_falls_behind_takes_a_core_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nice: list[int] = []
+    threads: list[int] = []
+    held = threading.Event()
+
+    def write(batch: Any, additions: Any) -> None:
+        threads.append(threading.get_native_id())
+        nice.append(os.getpriority(os.PRIO_PROCESS, threads[-1]))
+        held.wait(PATIENCE_S)
+        write_batch(batch, additions)
+
+    usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    polite = max(usual, NICE)
+    fresh = FreshFlows()
+    monkeypatch.setattr(writer_module, "write_batch", write)
+    with running(fresh=fresh, batch_rows=2, max_records=50) as writer:
+        for number in range(20):
+            writer.record(flow(f"f{number}"))
+        eventually(lambda: bool(nice))
+        writer.keep_up()
+        held.set()
+        eventually(lambda: Flow.objects.count() == 20)
+        eventually(lambda: os.getpriority(os.PRIO_PROCESS, threads[-1]) == polite)
+        writer.keep_up()
+        writer.record(flow("later"))
+        eventually(lambda: Flow.objects.count() == 21)
+    assert nice[0] == polite
+    assert set(nice[1:-1]) == {usual}
+    assert nice[-1] == polite

@@ -1,0 +1,1 @@
+"""Threads of the recorder that leave the processor cores to the traffic."""
