@@ -19,7 +19,7 @@ NICE: Final = 10
 
 
 def leave_cores_to_others() -> None:
-    """Lower the priority of the calling thread, where that is not the whole process's."""
+    """Lower the priority of the calling thread, where that is not the priority of its process."""
     if sys.platform != "linux":
         return
     thread_id = get_native_id()
@@ -29,7 +29,7 @@ def leave_cores_to_others() -> None:
 
 
 class BackgroundThread:
-    """A thread of low priority that can be told to catch up.
+    """A thread of low priority that catches up when it is asked to.
 
     Args:
         run: the work. It returns when nothing is left, and soon after `is_replaced` has become

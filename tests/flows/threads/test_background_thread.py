@@ -1,4 +1,4 @@
-"""A background thread leaves the cores to others, and takes them back when it is told to."""
+"""A background thread leaves the cores to others, and takes them back when it is asked to."""
 
 from __future__ import annotations
 
