@@ -52,6 +52,14 @@ IMAGE_TYPES: Final = {
 ImageUrl = Callable[[int], str]
 
 
+class Written(NamedTuple):
+    """A block as a page shows it; `subject` and `formed` as in `Item`."""
+
+    html: SafeString = SafeString("")
+    subject: str = ""
+    formed: bool = False
+
+
 @dataclass(slots=True)
 class Item:
     """One block of a message.
@@ -60,17 +68,35 @@ class Item:
     """
 
     kind: str
-    html: SafeString = field(default_factory=lambda: SafeString(""))
+    write: Callable[[], Written] = Written
+    """Writes the HTML once a page shows it: of long conversations most is only measured."""
     title: str = ""
     size_bytes: int = 0
     folded: bool = False
     failed: bool = False
     source: str = ""
     results: list[Item] = field(default_factory=list)
-    subject: str = ""
-    """What a call is about: a file, a command's description."""
-    formed: bool = False
-    """The HTML is more than text: the page puts no `pre` around it."""
+    _written: Written | None = None
+
+    @property
+    def html(self) -> SafeString:
+        """The block as HTML."""
+        return self._shown().html
+
+    @property
+    def subject(self) -> str:
+        """What a call is about: a file, a command's description."""
+        return self._shown().subject
+
+    @property
+    def formed(self) -> bool:
+        """The HTML is more than text: the page puts no `pre` around it."""
+        return self._shown().formed
+
+    def _shown(self) -> Written:
+        if self._written is None:
+            self._written = self.write()
+        return self._written
 
 
 @dataclass(slots=True)
@@ -246,15 +272,19 @@ class _Reader:
     def _call(self, call: ToolCall) -> Item:
         arguments = _pretty(call.arguments)
         results = [self._result(result) for result in self._results.pop(call.id, [])]
-        view = tool_view(call.name, call.arguments)
+
+        def write() -> Written:
+            view = tool_view(call.name, call.arguments)
+            if view is None:
+                return Written(_code(arguments))
+            return Written(view.html, view.subject, formed=True)
+
         return Item(
             kind="call",
-            html=view.html if view else _code(arguments),
+            write=write,
             title=call.name or "(no name)",
             size_bytes=_size(arguments),
             results=results,
-            subject=view.subject if view else "",
-            formed=view is not None,
         )
 
     def _result(self, result: ToolResult) -> Item:
@@ -277,12 +307,12 @@ class _Reader:
         # Google's results are a JSON object without parts.
         if not result.content and result.response is not None:
             text = _pretty(result.response)
-            return [Item("text", _code(text), size_bytes=_size(text))]
+            return [_as_code("text", text)]
         parts: list[Item] = []
         for block in result.content:
             # A tool's output is not Markdown.
             if isinstance(block, Text):
-                parts.append(Item("text", _code(block.text), size_bytes=_size(block.text)))
+                parts.append(_as_code("text", block.text))
             else:
                 parts.append(self.item(block))
         return parts
@@ -300,8 +330,8 @@ class _Reader:
                 size_bytes=size,
                 source=self._image_url(number),
             )
-        html = _code(media.text) if media.text else SafeString("")
-        return Item("media", html, title, size)
+        text = media.text or ""
+        return Item("media", lambda: Written(_code(text)), title, size)
 
 
 def _calls(turns: list[Turn]) -> Iterator[ToolCall]:
@@ -335,9 +365,9 @@ def _text(text: str) -> Item:
     # Clients add notes of their own to the user's message; they are folded.
     if text.lstrip().startswith("<system-reminder>"):
         title = "system reminder, added by the client"
-        return Item("text", plain(shown), title, _size(text), folded=True)
-    html = plain(shown) if too_long else rendered(shown)
-    return Item("text", html, size_bytes=_size(text))
+        return Item("text", lambda: Written(plain(shown)), title, _size(text), folded=True)
+    form = plain if too_long else rendered
+    return Item("text", lambda: Written(form(shown)), size_bytes=_size(text))
 
 
 def _thinking(block: Thinking) -> Item:
@@ -345,22 +375,27 @@ def _thinking(block: Thinking) -> Item:
         title = "not readable: only the model's vendor can read it"
         size = len(block.signature or "")
         return Item("thinking", title=title, size_bytes=size, folded=True)
-    html = plain(block.text[:MAX_TEXT_CHARS])
-    return Item("thinking", html, size_bytes=_size(block.text), folded=True)
+    text = block.text
+    return Item(
+        "thinking",
+        lambda: Written(plain(text[:MAX_TEXT_CHARS])),
+        size_bytes=_size(text),
+        folded=True,
+    )
+
+
+def _as_code(kind: str, text: str, title: str = "", *, folded: bool = False) -> Item:
+    return Item(kind, lambda: Written(_code(text)), title, _size(text), folded=folded)
 
 
 def _foreign(block: Foreign) -> Item:
-    text = _pretty(block.raw)
-    return Item("foreign", _code(text), block.kind, _size(text), folded=True)
+    return _as_code("foreign", _pretty(block.raw), block.kind, folded=True)
 
 
 def _system(request: Request, same: bool | None) -> Fold | None:
     if not request.system:
         return None
-    items = []
-    for block in request.system:
-        html = _code(block.text)
-        items.append(Item("text", html, size_bytes=_size(block.text)))
+    items = [_as_code("text", block.text) for block in request.system]
     return Fold("System prompt", _total(items), same, items)
 
 
@@ -372,8 +407,9 @@ def _tools(request: Request, same: bool | None) -> Fold | None:
 
 
 def _tool(tool: Tool) -> Item:
-    html = _code(_tool_text(tool))
-    return Item("tool", html, tool.name, tool_size(tool), folded=True)
+    return Item(
+        "tool", lambda: Written(_code(_tool_text(tool))), tool.name, tool_size(tool), folded=True
+    )
 
 
 def tool_size(tool: Tool) -> int:
