@@ -85,7 +85,7 @@ class Item:
 
     @property
     def subject(self) -> str:
-        """What a call is about: a file, a command's description."""
+        """Subject of a call: a file, a command's description."""
         return self._shown().subject
 
     @property

@@ -81,6 +81,13 @@ def test_usage_sums_up_as_the_page_does():
     assert by_model[-1].split()[0] == "total"
     assert "$2.00" in by_model[-1]
     assert "2 requests without a known price." in err.getvalue()
+    UsageDaily.objects.filter(day=today).update(unmetered=1)
+    err = StringIO()
+    shown("usage", "--days", "1", stderr=err)
+    assert err.getvalue().splitlines() == [
+        "1 request without token counts.",
+        "1 request without a known price.",
+    ]
     by_day = shown("usage", "--by", "day").splitlines()
     assert [line.split()[0] for line in by_day[1:3]] == [str(today), str(today - timedelta(days=1))]
     assert "$11.00" in shown("usage", "--by", "session", "--days", "60")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand
 
-from flows.display.units import count, percent, usd
+from flows.display.units import count, percent, plural, usd
 from flows.figures.usage_summary import usage_summary
 from flows.management import parsers
 from providers.listing.shell_table import Cell, print_table, print_values
@@ -88,7 +88,7 @@ def _notes(totals: dict[str, Any]) -> list[str]:
     """Return what the sums leave out."""
     notes = []
     if unmetered := totals.get("unmetered"):
-        notes.append(f"{unmetered} requests without token counts.")
+        notes.append(f"{plural(unmetered, 'request')} without token counts.")
     if unpriced := totals.get("unpriced"):
-        notes.append(f"{unpriced} requests without a known price.")
+        notes.append(f"{plural(unpriced, 'request')} without a known price.")
     return notes
