@@ -44,6 +44,8 @@ def run(folder: Path, *arguments: str) -> str:
                 "-p",
                 "tests.late_collection",
                 "-p",
+                "tests.report_batches",
+                "-p",
                 "no:cacheprovider",
             ),
             *("-p", "no:django", "-n", "2", "--dist", "loadfile", *arguments),
