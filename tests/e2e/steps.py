@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from io import StringIO
 
 from django.conf import settings
@@ -14,6 +18,7 @@ from django.core.management import call_command
 from rest_framework.authtoken.models import Token
 
 from ccproxy_site.celery import app
+from ccproxy_site.cli import manage
 from ccproxy_site.console.api_tokens import token_digest
 from providers.models import Provider
 
@@ -58,3 +63,31 @@ def printed_by(commands: Sequence[Sequence[str]]) -> list[str]:
         call_command(*words, stdout=out)
         texts.append(out.getvalue())
     return texts
+
+
+def run_command(
+    arguments: Sequence[str], stdin: str, environ: dict[str, str]
+) -> tuple[int, str, str]:
+    """Run `manage.py` with these arguments as this process; its status, output and errors."""
+    os.environ.update(environ)
+    file = partial(tempfile.TemporaryFile, "w+")
+    with file() as given, file() as output, file() as errors:
+        given.write(stdin)
+        given.seek(0)
+        for descriptor, own in enumerate((given, output, errors)):
+            os.dup2(own.fileno(), descriptor)
+        status = _status_of(arguments)
+        output.seek(0)
+        errors.seek(0)
+        return status, output.read(), errors.read()
+
+
+def _status_of(arguments: Sequence[str]) -> int:
+    try:
+        manage(["manage.py", *arguments])
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0

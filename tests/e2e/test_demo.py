@@ -17,7 +17,7 @@ from tests.patience import PATIENCE_S
 
 
 def test_it_works(interceptor: Interceptor) -> None:
-    done = interceptor.manage("demo")
+    done = interceptor.command("demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 7 + 14
     every = interceptor.wait_for_flows(7 + 13, "provider='demo'")
@@ -40,7 +40,7 @@ def test_it_works(interceptor: Interceptor) -> None:
 
 
 def test_a_perplexity_account_is_asked(interceptor: Interceptor) -> None:
-    done = interceptor.manage("demo", "--perplexity")
+    done = interceptor.command("demo", "--perplexity")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 5
     flows = interceptor.wait_for_flows(5, "provider='demo-perplexity'")
@@ -50,7 +50,7 @@ def test_a_perplexity_account_is_asked(interceptor: Interceptor) -> None:
 
 def test_a_provider_goes_down(interceptor: Interceptor) -> None:
     with ThreadPoolExecutor(1) as pool:
-        demo = pool.submit(interceptor.manage, "demo", "--down")
+        demo = pool.submit(interceptor.command, "demo", "--down")
         told = wait_until(lambda: _cooldowns(interceptor), "the heartbeat tells a cooldown")
         done = demo.result(PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,7 +75,7 @@ def _cooldowns(interceptor: Interceptor) -> list[dict[str, Any]]:
 
 
 def test_it_can_be_repeated_and_counted(interceptor: Interceptor) -> None:
-    done = interceptor.manage("demo", "--count", "1")
+    done = interceptor.command("demo", "--count", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 1
 

@@ -57,9 +57,9 @@ def test_it_is_said_while_the_database_is_locked(site: Interceptor) -> None:
                 shown = console.pages.get(page)
                 assert BANNER in shown.text, (page, shown.status_code, shown.text[:300])
                 assert AWAY in shown.text
-            status = site.manage("interceptorstatus", "--json")
+            status = site.command("interceptorstatus", "--json")
             assert json.loads(status.stdout)["recording"].startswith(AWAY), status.stderr
-            assert f"no: {AWAY}" in site.manage("interceptorstatus").stdout
+            assert f"no: {AWAY}" in site.command("interceptorstatus").stdout
             assert site.log.count(f"not recording: {AWAY}") == 1
         assert site.flow(flow_id)["state"] == "done"
         wait_until(lambda: site.health()["status"] == "ok", "the proxy knows that it is over")

@@ -30,7 +30,7 @@ def test_it_sends_and_prints_the_answer(interceptor: Interceptor, upstream: Upst
         ("--as-forwarded", {"transform", "egress"}),
         ("", {"inbound", "transform", "egress"}),
     ):
-        done = interceptor.manage("resend", original, *([option] if option else []))
+        done = interceptor.command("resend", original, *([option] if option else []))
         assert (done.returncode, done.stdout.strip()) == (0, "It was said."), done.stderr
         again = done.stderr.split()[1].rstrip(",")
         assert {trace.stage for trace in interceptor.traces(again)} & {
@@ -49,18 +49,17 @@ def test_it_sends_and_prints_the_answer(interceptor: Interceptor, upstream: Upst
 
 def test_an_edited_one(interceptor: Interceptor, upstream: Upstream) -> None:
     original = ask(interceptor, upstream)
-    interceptor.environ["VISUAL"] = "sed -i -e s/Say.it/Sing.it/ -e s/demo-1/demo-2/"
-    done = interceptor.manage("resend", original[:13], "--edit")
+    editor = "sed -i -e s/Say.it/Sing.it/ -e s/demo-1/demo-2/"
+    done = interceptor.command("resend", original[:13], "--edit", VISUAL=editor)
     assert "+" in done.stderr and "demo-2" in done.stderr and "Nothing is sent." in done.stderr
     assert len(upstream.requests) == 1
-    done = interceptor.manage("resend", original, "--edit", "--yes")
+    done = interceptor.command("resend", original, "--edit", "--yes", VISUAL=editor)
     assert done.returncode == 0, done.stderr
     assert upstream.wait_for(2)[-1].json["model"] == "demo-2"
-    interceptor.environ["VISUAL"] = "true"
-    assert "Nothing is sent." in interceptor.manage("resend", original, "--edit", "--yes").stderr
-    interceptor.environ["VISUAL"] = "no-such-editor-7"
-    assert "Set $EDITOR" in interceptor.manage("resend", original, "--edit").stderr
-    del interceptor.environ["VISUAL"]
+    done = interceptor.command("resend", original, "--edit", "--yes", VISUAL="true")
+    assert "Nothing is sent." in done.stderr
+    done = interceptor.command("resend", original, "--edit", VISUAL="no-such-editor-7")
+    assert "Set $EDITOR" in done.stderr
 
 
 def test_an_error_is_an_error(interceptor: Interceptor, upstream: Upstream) -> None:
@@ -68,6 +67,6 @@ def test_an_error_is_an_error(interceptor: Interceptor, upstream: Upstream) -> N
     upstream.scripts["/v1/messages"] = Script(
         status=500, pieces=(b'{"error": {"message": "broken"}}',)
     )
-    done = interceptor.manage("resend", original)
+    done = interceptor.command("resend", original)
     assert done.returncode != 0
     assert "500" in done.stderr

@@ -575,7 +575,7 @@ def test_commands(used: Used) -> None:
     for part in printed:
         assert len(part) > 100, part
         assert used.canaries.found_in(part.encode()) == [], part[:50]
-    logs = used.process.manage("interceptorlogs", "-n", "5000").stdout
+    logs = used.process.command("interceptorlogs", "-n", "5000").stdout
     assert len(logs) > 5000
     assert used.canaries.found_in(logs.encode()) == []
 
@@ -583,7 +583,7 @@ def test_commands(used: Used) -> None:
 def test_the_encryption_key_is_rotated_while_it_runs(used: Used) -> None:
     key_file = used.process.config_dir / "secret.key"
     old = key_file.read_text()
-    done = used.process.manage("rotatekey", "--json")
+    done = used.process.command("rotatekey", "--json")
     assert json.loads(done.stdout)["dropped"] == 1, done.stderr
     assert old.strip() not in key_file.read_text()
     used.upstream.scripts["/v1/messages"] = plainly

@@ -94,12 +94,12 @@ def test_a_captured_call_becomes_the_shape_of_later_requests(
     wait_until(lambda: interceptor.flows("source = 'wireguard' and status_code = 200"), "recorded")
     assert ask(interceptor).status_code == 401
 
-    saved = interceptor.manage("shapes", "save", "anthropic", "--yes")
+    saved = interceptor.command("shapes", "save", "anthropic", "--yes")
     assert saved.returncode == 0, saved.stderr
     interceptor.settle()
     # A version is active, and still no person has confirmed the terms.
     assert ask(interceptor).status_code == 401
-    assert interceptor.manage("shapes", "acknowledge", "anthropic", "--yes").returncode == 0
+    assert interceptor.command("shapes", "acknowledge", "anthropic", "--yes").returncode == 0
     wait_until(lambda: ask(interceptor).status_code == 200, "the shape is live")
 
     client = anthropic.Anthropic(
@@ -118,7 +118,7 @@ def test_a_captured_call_becomes_the_shape_of_later_requests(
     assert CANARY not in str(interceptor.rows("select * from shapes_shape"))
     check_console(interceptor)
 
-    assert interceptor.manage("shapes", "deactivate", "anthropic").returncode == 0
+    assert interceptor.command("shapes", "deactivate", "anthropic").returncode == 0
     wait_until(lambda: ask(interceptor).status_code == 401, "the shape is off")
 
 
