@@ -56,10 +56,15 @@ def _migrated(folder: Path) -> Path:
     return made
 
 
-def migrate(directory: Path) -> None:
-    """Make a database in the config directory by all migrations, in a process of its own."""
+def migrate(directory: Path, database_url: str = "") -> None:
+    """Make tables by all migrations, in a process of its own.
+
+    They are made in the database of the URL, or else in the config directory's.
+    """
     kept = {name: text for name, text in os.environ.items() if not name.startswith("CCPROXY_")}
     kept.pop("DATABASE_URL", None)
+    if database_url:
+        kept["DATABASE_URL"] = database_url
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0", "--skip-checks"],
         cwd=ROOT,

@@ -42,7 +42,7 @@ ONLY_THERE = "test_a_server_that_was_restarted_is_reached_again"
 def test_they_pass_there_too() -> None:
     """One server and one start serve all files: their tables take seconds to make."""
     paths = [str(ROOT / "tests" / name) for name in FILES]
-    with postgres(free_port()) as url:
+    with postgres(free_port(), has_tables=True) as url:
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "-n0", "-v", *PLUGINS, *paths],
             env={**os.environ, "CCPROXY_TEST_DATABASE_URL": url},

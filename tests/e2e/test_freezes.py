@@ -126,7 +126,7 @@ def test_clearing(site: Interceptor) -> None:
     send_har(site, har(500, 4_000))
     with Load(site, "clear") as load:
         load.go_on(1)
-        cleared = site.manage("flows", "clear", "--filter", f"before={BEFORE:%Y-%m-%dT%H:%M:%SZ}")
+        cleared = site.command("flows", "clear", "--filter", f"before={BEFORE:%Y-%m-%dT%H:%M:%SZ}")
         assert cleared.returncode == 0, cleared.stderr
         load.go_on(MEANWHILE)
     assert imported(site) == 0
@@ -164,7 +164,7 @@ def stopped(url: str) -> Iterator[None]:
 
 
 def test_a_frozen_postgresql(upstream: Upstream, tmp_path: Path) -> None:
-    with postgres(free_port()) as url:
+    with postgres(free_port(), has_tables=True) as url:
         site = OnPostgres(tmp_path, config_for(upstream, tmp_path), DATABASE_URL=url)
         with running(site), Console(site) as console:
             with Load(site) as load:

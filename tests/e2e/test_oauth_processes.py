@@ -113,7 +113,7 @@ def new_site(folder: Path) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The URL of a PostgreSQL server's first database."""
-    with postgres(free_port()) as url:
+    with postgres(free_port(), has_tables=True) as url:
         yield url
 
 
@@ -169,7 +169,8 @@ def test_machines_that_share_postgresql_follow_each_other(server: str, tmp_path:
     key.
     """
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("create database machines")
+        # An empty one: the first machine makes the tables.
+        connection.execute("create database machines template template0")
     url = server.rpartition("/")[0] + "/machines"
     homes = [tmp_path / "one", tmp_path / "two"]
     with new_site(tmp_path) as site, ExitStack() as stack:

@@ -117,7 +117,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("split")
     with ExitStack() as stack:
         urls = {
-            "DATABASE_URL": stack.enter_context(postgres(free_port())),
+            "DATABASE_URL": stack.enter_context(postgres(free_port(), has_tables=True)),
             "REDIS_URL": stack.enter_context(redis(free_port())),
         }
         made = Site(
