@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     # While the recorder checks the configuration.
     try:
-        with importing():
+        with importing("console"):
             import django
 
             django.setup()

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None, common: Sequence[str] = COMMON)
     control = begin(parser.parse_args(arguments).control)
     # A service manager may signal all processes: it ends with the supervisor, behind the others.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    with importing():
+    with importing("nursery"):
         for name in common:
             import_module(name)
         # Compiled once: it takes as long as a third of the modules that a proxy alone imports.

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--control", type=int, required=True)
     control = begin(parser.parse_args(arguments).control)
     # While the recorder checks the configuration.
-    with importing():
+    with importing("proxy"):
         from ccproxy_site.mains.proxy_process import ProxyProcess
     first = control.hear()
     if first is None or "serve" not in first.words:

@@ -51,7 +51,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
     Raises:
         CcproxyError: one sentence for the user.
     """
-    with importing():
+    with importing("recorder"):
         import django
 
         django.setup()
@@ -99,7 +99,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
     )
     recorder.tell_checked()
     # It loads hooks.
-    with importing():
+    with importing("recorder"):
         recorder.prepare(is_first=not options.again)
     return recorder
 
