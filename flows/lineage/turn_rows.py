@@ -9,13 +9,14 @@ from typing import Final
 
 from flows.bodies.store import load_bodies
 from flows.lineage.first_difference import (
+    CLIENT,
     cached_tokens,
     lost_behind_rewind,
     lost_tokens,
     lost_usd,
 )
 from flows.lineage.socket_turns import Frame, SocketTurn, socket_turns
-from flows.models import Flow, WebSocketMessage
+from flows.models import Flow, FlowLink, WebSocketMessage
 from flows.reading.token_usage import Metered
 from providers.prices.cost import Call, cost_of
 from providers.prices.own_prices import OwnPrices
@@ -33,6 +34,21 @@ class TurnRow:
     flow: Flow
     lost_tokens: int | None = None
     lost_usd: Decimal | None = None
+
+    @property
+    def broken_link(self) -> FlowLink | None:
+        """The cache break as a link that is not stored; None if the cache was kept."""
+        broken = self.turn.broken
+        if broken is None or self.turn.is_rewind:
+            return None
+        return FlowLink(
+            flow_id=self.flow.pk,
+            path=broken.path,
+            kind=broken.kind,
+            author=CLIENT,
+            lost_tokens=self.lost_tokens,
+            lost_usd=self.lost_usd,
+        )
 
     @property
     def cache_share(self) -> float | None:

@@ -31,7 +31,7 @@ from flows.telemetry.finished_flow import FinishedFlow, OnFinished
 from flows.upsert import new_row
 from flows.writer import flow_columns
 from flows.writer.metering import meter
-from flows.writer.response_facts import asked_model, event_count, failure_of
+from flows.writer.response_facts import asked_model, event_count, failure_of, socket_texts
 from providers.prices.cost import OwnPrice
 
 _ROW_BYTES = 1024
@@ -348,12 +348,14 @@ class RowBuilder:
     def _set_texts(self, flow: Flow, record: FlowRecord, draft: _Draft) -> None:
         """Set what a search finds, and the preview of the list."""
         asked, brought = record.question, record.tool_result
-        if asked is None:
+        said = Said()
+        if record.is_websocket:
+            asked, said = socket_texts(record)
+        elif asked is None:
             request = request_in(self._readable("client", draft))
             asked, brought = question_in(request), tool_result_in(request)
-        said = Said()
         # The response of a running flow would be read again and again.
-        if record.state != "live":
+        if record.state != "live" and not record.is_websocket:
             response = "delivered" if "delivered" in draft.stored else "upstream"
             said = answer(self._readable(response, draft))
         tools = "\n".join(said.tools)

@@ -25,6 +25,8 @@ from flows.models import Flow, FlowLink, UsageDaily
 from interceptor.config.files.server import ServerSettings
 from tests.ccproxy_site.process.test_flow_lines import finished
 from tests.e2e.process import wait_until
+from tests.flows.lineage.test_linker import record
+from tests.flows.writer.test_socket_texts import socket
 from tests.rows import make_flow
 
 pytestmark = pytest.mark.django_db
@@ -169,6 +171,37 @@ def test_cache_breaks():
         " 12.0 k tokens, $0.050"
     )
     assert row.facts["lost_tokens"] == 12_000
+
+
+def test_a_rewind_is_no_cache_break():
+    thread = thread_of("cache_break")
+    flow = make_flow(client_format="anthropic", session_id="s")
+    FlowLink.objects.create(
+        flow=flow,
+        session="s",
+        thread=flow.pk,
+        relation="rewound",
+        kind="changed",
+        path="messages[4]",
+        author="the client",
+    )
+    thread.finished(finished(flow))
+    thread.look()
+    assert texts() == []
+
+
+def test_cache_breaks_of_websockets():
+    thread = thread_of("cache_break")
+    record([socket("broke"), socket("went back", "Something else", breaks=False)])
+    for flow in Flow.objects.all():
+        assert flow.asked == "Why does it fail?"
+        assert flow.said == "It is so."
+        thread.finished(finished(flow))
+    thread.look()
+    thread.look()
+    (row,) = SentNotice.objects.all()
+    assert row.text.startswith("the client changed instructions[0] of an earlier prompt")
+    assert row.facts["flow"] == "broke"
 
 
 def spend(usd: str, **fields: Any) -> Flow:
