@@ -21,6 +21,7 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from ccproxy_site.mains.addresses import endpoints_of
+from ccproxy_site.mains.audience import Audience
 from ccproxy_site.mains.child_main import follow
 from ccproxy_site.mains.proxy_client import ProxyClient
 from ccproxy_site.mains.recording_watch import RecordingWatch
@@ -46,8 +47,8 @@ from ccproxy_site.telemetry.recorder_telemetry import ExportService, RecorderTel
 from flows.handover.ring import Ring
 from flows.lineage.fresh_flows import FreshFlows
 from flows.lineage.link_thread import LinkThread
-from flows.live.audience import listened_to, may_be_heard
-from flows.live.bus import LiveBus, flow_group
+from flows.live.audience import may_be_heard
+from flows.live.bus import LiveBus
 from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
@@ -82,13 +83,11 @@ logger = logging.getLogger("ccproxy")
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the writer's thread may keep the interpreter from this process's loop."""
-ASK_REDIS_EVERY_S = 0.2
 RECORDING_EVERY_S = 0.5
 RECORDING_AT_REST_S = 15.0
 """Pause between looks while no records come: only housekeeping may find the database away."""
 PROXY_MARGIN_S = 20.0
 """What a proxy may take to end beyond its open streams' time."""
-BRING_TRIES, BRING_PAUSE_S = 30, 0.01
 
 
 class Recorder:
@@ -163,8 +162,10 @@ class Recorder:
         kept = KeptNotes(note_limits(settings), self._redactor.text)
         self._notes = DatabaseNotes(kept, self._tell_notes)
         self._is_shared = connection.vendor != "sqlite"
-        self._told_watched: frozenset[str] = frozenset()
         self._clients: dict[int, ProxyClient] = {}
+        self._audience = Audience(
+            self._clients, self._layer, self._live, lambda: self._writer.hurry(at_once=True)
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def tell_checked(self) -> None:
@@ -194,7 +195,7 @@ class Recorder:
         self._spawn(self._notes.look())
         follow(self._control, self._told)
         self._control.say(ready=True)
-        watching = asyncio.create_task(self._follow_audience())
+        watching = asyncio.create_task(self._audience.follow())
         giving_back = asyncio.create_task(give_back_freed_memory())
         recording = asyncio.create_task(self._follow_recording())
         await self._stopping.wait()
@@ -229,7 +230,7 @@ class Recorder:
             self._views(),
             self._grants,
             self._notes,
-            on_began=self._flow_began,
+            on_began=self._audience.flow_began,
             on_read=self._has_records.set,
             on_facts=self._watcher.note,
             on_drained=lambda: self._drained(number),
@@ -285,7 +286,7 @@ class Recorder:
         services: list[Service] = [
             WriterService(self._writer),
             LinksService(self._links),
-            LiveViewService(self._live, self._bring),
+            LiveViewService(self._live, self._audience.bring),
             LoginsService(logins),
             WatcherService(self._watcher),
         ]
@@ -369,33 +370,6 @@ class Recorder:
             found += proxy_points(client.instance, client.facts())
         return found
 
-    async def _follow_audience(self) -> None:
-        """Tell the proxies which running flows pages look at, whenever that changes."""
-        while True:
-            if may_be_heard(get_channel_layer()):
-                # A page that has just come shows what ran already, with a link to what is stored.
-                for record in self._writer.hurry(at_once=True):
-                    self._live.progress(record)
-            watched = await self._watched()
-            if watched != self._told_watched:
-                self._told_watched = watched
-                for client in self._clients.values():
-                    client.watch(watched)
-            await self._audience_change()
-
-    async def _audience_change(self) -> None:
-        """Wait until another flow may be watched. Redis has to be asked again and again."""
-        if django_settings.REDIS_URL:
-            await asyncio.sleep(ASK_REDIS_EVERY_S)
-        else:
-            await self._layer.changed.wait()
-            self._layer.changed.clear()
-
-    def _flow_began(self) -> None:
-        # Its page may be open already.
-        if self._layer.groups:
-            self._layer.changed.set()
-
     async def _follow_recording(self) -> None:
         """Say whether flows are stored, and make room for those that cannot be."""
         log = RecordingLog()
@@ -431,25 +405,6 @@ class Recorder:
 
     def _fills(self) -> list[float]:
         return [client.fill for client in self._clients.values()]
-
-    async def _watched(self) -> frozenset[str]:
-        """Return the ids of the running flows that a page looks at."""
-        running = [flow_id for client in self._clients.values() for flow_id in client.running.ids]
-        is_heard = bool(django_settings.REDIS_URL or self._layer.groups)
-        if not running or not is_heard:
-            return frozenset()
-        groups = {flow_group(flow_id): flow_id for flow_id in running}
-        listened = await listened_to(get_channel_layer(), groups)
-        return frozenset(groups[group] for group in listened)
-
-    async def _bring(self, flow_id: str) -> None:
-        """Have the proxy that runs a flow send its response, and wait for that for a moment."""
-        for client in self._clients.values():
-            client.watch(self._told_watched | {flow_id})
-        for _ in range(BRING_TRIES):
-            if self._live.holds(flow_id):
-                return
-            await asyncio.sleep(BRING_PAUSE_S)
 
     async def _drain(self) -> None:
         """Read and store what the proxies leave; without a supervisor they may still be ending.

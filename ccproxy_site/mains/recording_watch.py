@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from flows.writer.thread import WriterStats
+from flows.writer.writer_stats import WriterStats
 
 AFTER_S = 2.0
 """A database may be busy for a moment; a problem that lasts longer is said."""

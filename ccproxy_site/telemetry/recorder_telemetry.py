@@ -14,7 +14,7 @@ from flows.telemetry.metrics.measures import FlowMeasures
 from flows.telemetry.metrics.otlp_metrics import MetricsPush, metrics_push_of
 from flows.telemetry.outbox import OutboxStats
 from flows.telemetry.tracing import Tracing, TracingConf, tracing_of
-from flows.writer.thread import WriterStats
+from flows.writer.writer_stats import WriterStats
 from interceptor.config.files.server import ServerSettings
 
 FLUSH_TIMEOUT_S = 3.0

@@ -31,7 +31,8 @@ from flows.record import FlowRecord, Headers, SideRecord
 from flows.redaction.redactor import Redactor
 from flows.sides import FlowSide, write_parts
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import FlowRows, RowBuilder
+from flows.writer.rows.flow_rows import FlowRows
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SECRETS
 
 _BATCH_FLOWS: Final = 25

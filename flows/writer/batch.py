@@ -19,7 +19,7 @@ from flows.models import INTERRUPTED, BodyRef, Flow, FlowBody, FlowParts
 from flows.upsert import insert_values, new_row, upsert
 from flows.writer.retention import lock_bodies
 from flows.writer.rollup import roll_up
-from flows.writer.row_builder import FlowRows
+from flows.writer.rows.flow_rows import FlowRows
 
 logger = logging.getLogger(__name__)
 _NO_ADDITIONS: Final[Mapping[str, Addition]] = MappingProxyType({})

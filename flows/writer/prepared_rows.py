@@ -8,7 +8,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from flows.writer.backlog import OnCommitted
-from flows.writer.row_builder import FlowRows
+from flows.writer.rows.flow_rows import FlowRows
 
 
 @dataclass(frozen=True, slots=True)

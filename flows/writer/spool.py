@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
 
-from flows.writer.row_builder import FlowRows
+from flows.writer.rows.flow_rows import FlowRows
 from flows.writer.spooled_rows import rows_as_bytes, rows_of_bytes
 
 logger = logging.getLogger(__name__)

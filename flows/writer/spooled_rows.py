@@ -21,7 +21,7 @@ from flows.bodies.packed_body import PackedBody
 from flows.models import Flow, WebSocketMessage
 from flows.sides import PartTexts
 from flows.upsert import new_row
-from flows.writer.row_builder import FlowRows
+from flows.writer.rows.flow_rows import FlowRows
 
 _TIME, _DECIMAL = "time", "decimal"
 type _Bodies = dict[str, tuple[str, int, bytes, str | None]]

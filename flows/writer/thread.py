@@ -12,8 +12,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import RLock
 
 from django.db import (
     InterfaceError,
@@ -28,15 +26,18 @@ from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
 from flows.telemetry.finished_flow import OnFinished
 from flows.threads.background_thread import BackgroundThread
-from flows.writer.backlog import Backlog, OnCommitted, QueuedRecord
+from flows.writer.backlog import Backlog, OnCommitted
 from flows.writer.batch import write_batch
 from flows.writer.housekeeping import RETRY_S, Housekeeping
-from flows.writer.prepared_rows import Prepared, PreparedRows, Size
+from flows.writer.preparation import Preparation
+from flows.writer.prepared_rows import Size
 from flows.writer.retention_policy import RetentionPolicy
-from flows.writer.row_builder import FlowRows, RowBuilder
+from flows.writer.rows.flow_rows import FlowRows
+from flows.writer.rows.row_builder import RowBuilder
 from flows.writer.spool import Spool
 from flows.writer.waiting.running_wait import running_wait_s
 from flows.writer.writer_connection import BUSY_TIMEOUT_MS, WriterConnection
+from flows.writer.writer_stats import WriterStats
 from providers.prices.own_prices import OwnPrices
 
 BATCH_ROWS = 100
@@ -54,27 +55,6 @@ _LAST_ROUND_S = 2.0
 """Extra time for the round under way when `close` gives up."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WriterStats:
-    """The writer's state.
-
-    `lag_s` is the age of the oldest record not yet written, 0 when all are.
-    """
-
-    queue_depth: int
-    queue_bytes: int
-    written: int
-    bodies_dropped: int
-    records_dropped: int
-    records_failed: int
-    pruned: int
-    lag_s: float
-    last_error: str
-    is_refused: bool
-    """The database does not take flows at the moment."""
-    spooled_files: int
 
 
 class FlowWriter:
@@ -109,16 +89,12 @@ class FlowWriter:
         self._fresh = fresh
         self._is_watched = is_watched
         bodies = fresh.bodies if fresh else None
-        self._builder = RowBuilder(redactor, self._own_prices.last, on_finished, bodies)
-        self._instance = instance
+        builder = RowBuilder(redactor, self._own_prices.last, on_finished, bodies)
+        self._preparation = Preparation(self._backlog, builder, instance)
+        self._prepared = self._preparation.rows
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
         self._connection = WriterConnection(busy_timeout_ms)
-        self._prepared = PreparedRows()
-        # Held while records become rows, never while the database is asked.
-        self._preparing = RLock()
-        # Websocket messages in the database, of each running flow.
-        self._written_messages: dict[str, int] = {}
         self._housekeeping = Housekeeping(retention)
         self._thread = BackgroundThread("flow-writer", self._run)
         self._give_up_at = float("inf")
@@ -126,7 +102,6 @@ class FlowWriter:
         self._retry_s = _FIRST_RETRY_S
         self._housekeeping_at = 0.0
         self._written = 0
-        self._failed = 0
         self._last_error = ""
         self._is_refused = False
         self._asking_since: float | None = None
@@ -196,7 +171,7 @@ class FlowWriter:
             written=self._written,
             bodies_dropped=self._backlog.bodies_dropped,
             records_dropped=self._backlog.records_dropped,
-            records_failed=self._failed,
+            records_failed=self._preparation.failed,
             pruned=self._housekeeping.pruned,
             lag_s=self._lag_s(held.waiting_since),
             last_error=self._last_error,
@@ -257,12 +232,12 @@ class FlowWriter:
             self._move_into(self._spool)
 
     def _move_into(self, spool: Spool) -> None:
-        while self._prepare_next():
+        while self._preparation.prepare(self._batch_rows):
             pass
         while batch := self._prepared.first(self._batch_rows):
             if not spool.put([prepared.rows for prepared in batch]):
                 break
-            self._forget(batch)
+            self._preparation.forget(batch)
 
     def close(self, timeout_s: float) -> bool:
         """Refuse further records and write those that wait, for at most `timeout_s`.
@@ -320,7 +295,7 @@ class FlowWriter:
         # Rows are made without the database: it may be frozen when they have to be spooled.
         with self._asking():
             self._own_prices.refresh()
-        self._prepare_next()
+        self._preparation.prepare(self._batch_rows)
         now = time.monotonic()
         if self._has_rows() and now >= self._retry_at:
             self._write()
@@ -332,36 +307,6 @@ class FlowWriter:
 
     def _has_rows(self) -> bool:
         return bool(self._prepared or self._spool)
-
-    def _prepare_next(self) -> int:
-        """Make rows of the oldest records of the backlog; return the number of records."""
-        # Together: of a flow's two states the newer must be prepared last.
-        with self._preparing:
-            batch = self._backlog.take(self._batch_rows)
-            for queued in batch:
-                self._prepare(queued)
-            self._count_prepared()
-        for on_committed in self._backlog.take_settled():
-            self._settle(on_committed)
-        return len(batch)
-
-    def _prepare(self, queued: QueuedRecord) -> None:
-        record = queued.record
-        try:
-            rows = self._builder.build(
-                record,
-                bodies_dropped=queued.bodies_dropped,
-                written_messages=self._written_messages.get(record.id, 0),
-            )
-        except Exception as exc:
-            # One flow that cannot be built must not cost the others.
-            self._drop_unstorable(record.id, exc)
-            self._settle(queued.on_committed)
-            return
-        rows.flow.instance = queued.instance or self._instance
-        prepared = Prepared(rows, queued.waiting_since, queued.on_committed)
-        if older := self._prepared.put(prepared):
-            self._settle(older.on_committed)
 
     def _write(self) -> None:
         """Write a batch, but first what was spooled: an older state must not come last."""
@@ -396,7 +341,7 @@ class FlowWriter:
     def _write_prepared(self) -> None:
         batch = self._prepared.first(self._batch_rows)
         self._write_rows([prepared.rows for prepared in batch])
-        self._forget(batch)
+        self._preparation.forget(batch)
 
     def _write_rows(self, batch: Sequence[FlowRows]) -> None:
         """Write a batch; if a flow makes it fail, write the others."""
@@ -407,7 +352,7 @@ class FlowWriter:
             raise
         except Exception as exc:
             if len(batch) == 1:
-                self._drop_unstorable(batch[0].flow.pk, exc)
+                self._preparation.drop_unstorable(batch[0].flow.pk, exc)
                 return
             for rows in batch:
                 self._write_rows([rows])
@@ -422,20 +367,6 @@ class FlowWriter:
         write_batch(batch, additions)
         if len(additions) < len(ended):
             self._fresh.left()
-
-    def _forget(self, batch: Sequence[Prepared]) -> None:
-        """Let go of rows that are in the database or in the spool."""
-        for kept in self._prepared.remove(batch):
-            self._count_messages(kept.rows)
-            self._settle(kept.on_committed)
-        with self._preparing:
-            self._count_prepared()
-
-    def _count_messages(self, rows: FlowRows) -> None:
-        if rows.flow.state == "live":
-            self._written_messages[rows.flow.pk] = rows.message_count
-        else:
-            self._written_messages.pop(rows.flow.pk, None)
 
     def _keep_house(self) -> None:
         try:
@@ -471,23 +402,5 @@ class FlowWriter:
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
 
-    def _drop_unstorable(self, flow_id: str, exc: Exception) -> None:
-        self._failed += 1
-        logger.error(
-            "Flow %s cannot be stored and is left out: %r", flow_id, exc, extra={"flow": flow_id}
-        )
-
-    def _settle(self, on_committed: OnCommitted) -> None:
-        if on_committed is None:
-            return
-        try:
-            on_committed()
-        except Exception:
-            # The record is written; only its sender keeps it longer than needed.
-            logger.exception("The sender of a written record failed to note it")
-
     def _note_error(self, exc: Exception) -> None:
         self._last_error = f"{type(exc).__name__}: {exc}"
-
-    def _count_prepared(self) -> None:
-        self._backlog.count_taken(*self._prepared.size())

@@ -17,7 +17,7 @@ from flows.redaction.redactor import Redactor
 from flows.rest.schema import FlowDetailShape, FlowShape
 from flows.search.indexer import Indexer
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow as recorded
 from tests.rows import make_flow

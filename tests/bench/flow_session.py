@@ -30,7 +30,7 @@ from flows.queries.selectors import sides_of
 from flows.redaction.redactor import Redactor
 from flows.writer.batch import write_batch
 from flows.writer.retention import delete_everything, used_bytes
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.bench.result import Figure
 from tests.flows.agent_session import Texts, Turn, made_up, record, recorded, session

@@ -43,7 +43,7 @@ from flows.search.segment_rows import build_segment
 from flows.search.text_filter import page_hits
 from flows.writer.batch import write_batch
 from flows.writer.retention import used_bytes
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.bench.result import Figure
 from tests.flows.agent_session import Texts, Turn, made_up, record, recorded, session

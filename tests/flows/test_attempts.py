@@ -13,7 +13,7 @@ from flows.record import AttemptRecord
 from flows.redaction.redactor import Redactor
 from flows.sides import read_attempts, read_traces, write_parts
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow
 

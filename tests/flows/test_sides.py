@@ -15,7 +15,7 @@ from flows.record import FlowRecord, HookStep
 from flows.redaction.redactor import Redactor
 from flows.sides import FlowSide, HookTrace, read_sides, read_traces, write_parts
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, live, side
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ccproxy_site.mains.recording_watch import AFTER_S, RecordingWatch
-from flows.writer.thread import WriterStats
+from flows.writer.writer_stats import WriterStats
 
 FINE = WriterStats(
     queue_depth=0,

@@ -26,7 +26,7 @@ from interceptor.config.files.server import ServerSettings
 from tests.ccproxy_site.process.test_flow_lines import finished
 from tests.e2e.process import wait_until
 from tests.flows.lineage.test_linker import record
-from tests.flows.writer.test_socket_texts import socket
+from tests.flows.writer.rows.test_socket_texts import socket
 from tests.rows import make_flow
 
 pytestmark = pytest.mark.django_db

@@ -21,7 +21,8 @@ from flows.redaction.redactor import Redactor
 from flows.services import clear_flows
 from flows.writer.batch import write_batch
 from flows.writer.retention import sweep_chunk
-from flows.writer.row_builder import FlowRows, RowBuilder
+from flows.writer.rows.flow_rows import FlowRows
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.agent_session import Turn, made_up, record, session
 from tests.flows.records import side

@@ -12,7 +12,7 @@ from flows.bodies.references import delete_refs, delete_unreferenced, refs_of, s
 from flows.models import BodyRef, Flow, FlowBody, WebSocketMessage
 from flows.redaction.redactor import Redactor
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 

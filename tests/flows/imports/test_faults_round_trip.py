@@ -21,7 +21,7 @@ from flows.record import SIDES, FlowRecord, SideRecord, WebSocketRecord
 from flows.redaction.redactor import Redactor
 from flows.services import clear_ids
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, flow
 

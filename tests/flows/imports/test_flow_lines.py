@@ -19,7 +19,7 @@ from flows.record import AttemptRecord, HookStep
 from flows.redaction.redactor import Redactor
 from flows.services import clear_everything
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 from tests.flows.seed import IDS, seed_all

@@ -23,7 +23,8 @@ from flows.redaction.redactor import Redactor
 from flows.search.indexer import Indexer, waiting
 from flows.search.stored_parts import plain_parts
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import FlowRows, RowBuilder
+from flows.writer.rows.flow_rows import FlowRows
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.wire.core.jsonio import dumps
 from providers.wire.core.sse import SseEvent, serialise

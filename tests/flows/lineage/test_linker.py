@@ -17,7 +17,7 @@ from flows.reading.decoded import format_of
 from flows.record import FlowRecord
 from flows.redaction.redactor import Redactor
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from interceptor.hooks.extract_session_id import SESSION_HEADERS
 from providers.auth.registry import SecretRegistry
 from providers.wire.detect import model_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flows.reading.preview import PREVIEW_CHARS, one_line, said_line, tool_result_in
 from flows.redaction.redactor import Redactor, mark
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 

@@ -11,7 +11,7 @@ from flows.queries.filters import FlowFilter
 from flows.reading.search_text import MAX_BYTES, answer, question
 from flows.redaction.redactor import Redactor, mark
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 

@@ -12,7 +12,7 @@ from flows.record import FlowRecord, HookStep
 from flows.redaction.redactor import Redactor
 from flows.telemetry.flow_attributes import SpanConf
 from flows.telemetry.flow_spans import SpanMaker
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.fakes.otlp_collector import attributes
 from tests.flows.records import flow, side

@@ -15,7 +15,7 @@ from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.flow_attributes import SpanConf
 from flows.telemetry.flow_spans import SpanMaker
 from flows.telemetry.otlp_span import encode_request, encode_resource
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.fakes.otlp_collector import attributes
 

@@ -16,7 +16,7 @@ from flows.services import clear_everything, give_space_back
 from flows.writer import retention
 from flows.writer.batch import write_batch
 from flows.writer.housekeeping import Housekeeping
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 

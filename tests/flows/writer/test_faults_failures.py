@@ -13,7 +13,7 @@ from flows.queries.filters import FlowFilter
 from flows.record import WebSocketRecord
 from flows.redaction.redactor import Redactor
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 

@@ -17,7 +17,8 @@ from flows.reading.sse_events import count_events, looks_like_events
 from flows.reading.token_usage import HEAD_BYTES, TAIL_BYTES, usage_of_body
 from flows.record import FlowRecord, WebSocketRecord
 from flows.redaction.redactor import Redactor
-from flows.writer.row_builder import FlowRows, RowBuilder
+from flows.writer.rows.flow_rows import FlowRows
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.base.names import (
     ANTHROPIC_MESSAGES,

@@ -24,7 +24,7 @@ from flows.writer import retention
 from flows.writer.batch import write_batch
 from flows.writer.retention import prune_chunk, sweep_chunk, used_bytes
 from flows.writer.retention_policy import RetentionPolicy
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, flow, live, side
 from tests.parts import all_sides, put_parts

@@ -24,7 +24,7 @@ from flows.redaction.redactor import Redactor, mark
 from flows.threads.background_thread import NICE
 from flows.writer import thread as writer_module
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from flows.writer.thread import FlowWriter
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, eventually, flow, live, side

@@ -11,7 +11,7 @@ import pytest
 
 from flows.record import FlowRecord
 from flows.redaction.redactor import Redactor
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from interceptor.config.snapshot.schema import Snapshot
 from providers.auth.registry import SecretRegistry
 from providers.base.names import FORMAT_OF_TYPE

@@ -15,7 +15,7 @@ from flows.telemetry.metrics.instruments import Distribution, Instrument, Point,
 from flows.telemetry.metrics.measures import OTHER, FlowMeasures
 from flows.telemetry.metrics.otlp_metrics import INTERVAL_S, interval_s, metrics_push_of
 from flows.telemetry.tracing import TracingConf
-from flows.writer.thread import WriterStats
+from flows.writer.writer_stats import WriterStats
 from interceptor.config.files.server import ServerSettings
 from tests.fakes.otlp_collector import GrpcCollector, HttpCollector, attributes
 from tests.flows.records import eventually

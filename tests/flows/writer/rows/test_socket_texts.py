@@ -9,7 +9,7 @@ import pytest
 
 from flows.models import Flow
 from flows.record import FlowRecord, WebSocketRecord
-from flows.writer.response_facts import socket_texts
+from flows.writer.rows.response_facts import socket_texts
 from tests.flows.lineage.test_linker import record
 from tests.flows.records import flow
 

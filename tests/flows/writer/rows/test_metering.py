@@ -13,7 +13,7 @@ from flows.record import FlowRecord, WebSocketRecord
 from flows.redaction.redactor import Redactor
 from flows.writer import batch
 from flows.writer.batch import write_batch
-from flows.writer.row_builder import RowBuilder
+from flows.writer.rows.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.models import PriceOverride
 from providers.prices.own_prices import OwnPrices
