@@ -42,9 +42,10 @@ def test_flows_are_linked_once_the_writer_rests_and_the_database_works() -> None
         thread = LinkThread(lambda: busy)
         thread.start()
         try:
+            # It has counted what waits, so it looks again and again whether the writer rests.
+            eventually(lambda: thread.backlog == (total, total))
             thread._stopped.wait(0.1)
             assert (tries, pending().count()) == (0, total)
-            assert thread.backlog == (total, total)
             busy = False
             thread._has_news.set()
             eventually(lambda: FlowLink.objects.count() == total)
@@ -140,7 +141,10 @@ def test_looks_after_some_traffic_ask_one_question_each_until_a_flow_waits() -> 
     assert not thread._waits_to_index
     record(pair[0] for pair in untouched("t", 2).sent)
     thread._fresh.left()
-    with patch.object(link_thread, "_COMMIT_S", 0.0):
+    with (
+        patch.object(link_thread, "_COMMIT_S", 0.0),
+        patch.object(link_thread, "_INDEX_AFTER_S", 3600.0),
+    ):
         thread._look()
     assert not pending().exists()
     assert thread._waits_to_index
