@@ -1,4 +1,4 @@
-"""What the writer of flows tells about itself."""
+"""State of the writer of flows, as others see it."""
 
 from __future__ import annotations
 
