@@ -36,7 +36,7 @@ from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.whole_file import check_file
 from interceptor.config.transfer.importer import import_sections
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import DryRequest, Explanation
+from interceptor.explain.explanation import DryRequest, Explanation
 from interceptor.explain.sources import as_json
 from interceptor.hooks.table import HookConf, build_plan, find_hook
 from interceptor.models import HookSetting

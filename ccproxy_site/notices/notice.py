@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from interceptor.config.files.notices_section import NoticeKind
+from interceptor.config.files.sections.notices_section import NoticeKind
 
 VERSION: Final = 1
 """Version of the JSON body; another number where a field changes its meaning."""

@@ -14,7 +14,7 @@ from ccproxy_site.notices.notice_channel import Outcome
 from ccproxy_site.process.secret_source import read_secret_source
 from flows.redaction.secret_look import looks_like_secret
 from interceptor.config.files.groups import SecretSource
-from interceptor.config.files.notices_section import checked_destination
+from interceptor.config.files.sections.notices_section import checked_destination
 from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError
 from providers.base.http_client import httpx

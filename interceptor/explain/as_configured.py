@@ -7,7 +7,8 @@ from django.conf import settings
 from interceptor.access.caller_rules import guard_rules
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.explain.dry_run import explain
+from interceptor.explain.explanation import DryRequest, Explanation
 from interceptor.instances.health import running_interceptors
 from interceptor.instances.running_cooldowns import running_cooldowns
 from interceptor.transform.capacity_policy import policy_of

@@ -11,7 +11,7 @@ from interceptor.config.snapshot.build import rule_conf
 from interceptor.config.snapshot.load import load_snapshot, rule_row
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import Condition, Explanation
+from interceptor.explain.explanation import Condition, Explanation
 from interceptor.explain.sources import RequestError, of_flow
 from providers.models import TransformRule
 

@@ -9,7 +9,7 @@ from flows.bodies.complete_flow import CompleteFlow
 from interceptor.config.snapshot.build import SHAPE, build_snapshot
 from interceptor.config.snapshot.load import read_rows
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import Explanation
+from interceptor.explain.explanation import Explanation
 from interceptor.explain.sources import as_json, of_flow
 from shapes.active_rows import shape_row
 from shapes.models import Shape, ShapingProfile

@@ -11,7 +11,7 @@ from flows.bodies.complete_flow import CompleteFlow
 from flows.compare.compared_request import ComparedRequest
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import body_view
-from interceptor.explain.dry_run import DryRequest, Explanation
+from interceptor.explain.explanation import DryRequest, Explanation
 from providers.base.errors import CcproxyError
 
 MAX_HEADERS: Final = 500

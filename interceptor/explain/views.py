@@ -12,7 +12,7 @@ from flows.bodies.complete_flow import load_flow
 from flows.console.page_access import staff_page
 from flows.queries.rights import VIEW_FLOWS
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import DryRequest
+from interceptor.explain.explanation import DryRequest
 from interceptor.explain.sources import RequestError, difference, of_flow, of_text
 from providers.base.errors import CcproxyError
 

@@ -18,8 +18,9 @@ from interceptor.mitm.connection_handler import FastConnectionHandler
 from interceptor.mitm.ending.lost_peers import PeerWatchingHandler
 from interceptor.mitm.ending.websocket_end import RecordedWebsocket
 from interceptor.mitm.events import layer_dispatch
-from interceptor.mitm.http1_fast_path import FastClient, FastServer
-from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
+from interceptor.mitm.http1.http1_client import LimitedClient
+from interceptor.mitm.http1.http1_fast_path import FastClient, FastServer
+from interceptor.mitm.http1.http1_server import LimitedServer
 from interceptor.mitm.http_stream import LimitedStream
 from interceptor.mitm.replacement import Replacement
 from interceptor.mitm.replay_stream import ReplayStream

@@ -21,7 +21,7 @@ from flows.sides import FlowSide
 from interceptor.access.grant import Grant
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import DryRequest, Explanation
+from interceptor.explain.explanation import DryRequest, Explanation
 from interceptor.resend.draft import (
     Draft,
     Line,

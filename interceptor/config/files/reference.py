@@ -16,11 +16,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from interceptor.config.files.catalogue_section import ModelSection
 from interceptor.config.files.environment import OTHER_VARIABLES, variable
 from interceptor.config.files.leaves import leaves
+from interceptor.config.files.sections.catalogue_section import ModelSection
+from interceptor.config.files.sections.shaping_section import ProfileSection
 from interceptor.config.files.server import ServerSettings
-from interceptor.config.files.shaping_section import ProfileSection
 from interceptor.config.files.whole_file import ProviderSection, TransformSection
 
 _MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

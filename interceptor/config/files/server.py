@@ -19,15 +19,15 @@ from interceptor.config.files.groups import (
     GeminiCapacitySettings,
     Group,
     InspectorSettings,
-    McpSettings,
     OtelSettings,
     Port,
-    PplxSettings,
     Seconds,
     ShapingSettings,
     Texts,
 )
-from interceptor.config.files.notices_section import NoticesSettings
+from interceptor.config.files.sections.mcp_section import McpSettings
+from interceptor.config.files.sections.notices_section import NoticesSettings
+from interceptor.config.files.sections.perplexity_section import PplxSettings
 from providers.base.errors import ConfigError
 from providers.base.loopback import local_url
 from providers.base.upstream_proxy import SETTING, parse_setting

@@ -21,12 +21,12 @@ from pydantic import (
     model_validator,
 )
 
-from interceptor.config.files.catalogue_section import ModelSection
 from interceptor.config.files.document import Document, read_document, refuse, unknown_choice
 from interceptor.config.files.groups import Group, Texts
 from interceptor.config.files.parse_settings import DATABASE_KEYS, parse_server_settings
+from interceptor.config.files.sections.catalogue_section import ModelSection
+from interceptor.config.files.sections.shaping_section import ProfileSection
 from interceptor.config.files.server import ServerSettings
-from interceptor.config.files.shaping_section import ProfileSection
 from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.base.nearest import no_such

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from interceptor.config.files.catalogue_section import ModelSection
 from interceptor.config.files.document import Document, KeyPath
+from interceptor.config.files.sections.catalogue_section import ModelSection
 from interceptor.config.transfer.rows import Change, ImportReport, Target
 from interceptor.models import PerplexityModel
 from providers.wire.perplexity.ask_conf import DEFAULT_CATALOGUE, CatalogueModel

@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 
 from interceptor.config.files.document import Document, KeyPath
-from interceptor.config.files.shaping_section import BillingSection, ProfileSection
+from interceptor.config.files.sections.shaping_section import BillingSection, ProfileSection
 from interceptor.config.transfer.rows import ImportReport, Target
 from providers.base.names import PROVIDER_TYPES
 from providers.base.nearest import no_such

@@ -18,7 +18,7 @@ from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.queries.flow_set import referred_ids
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import DryRequest, Explanation
+from interceptor.explain.explanation import DryRequest, Explanation
 from interceptor.explain.sources import RequestError, as_json, body_lines, of_flow, of_text
 from interceptor.management import parsers
 from providers.base.errors import CcproxyError

@@ -19,7 +19,8 @@ from websockets.sync.client import connect
 from flows.record import FlowRecord
 from interceptor.addons.failures import fallback, retry
 from interceptor.config.snapshot.schema import ClientTokenConf
-from interceptor.explain.dry_run import DryRequest, explain
+from interceptor.explain.dry_run import explain
+from interceptor.explain.explanation import DryRequest
 from interceptor.transform.cooldowns import Target
 from providers.fallbacks import Fallback, parse_fallbacks
 from providers.provider_conf import ProviderConf

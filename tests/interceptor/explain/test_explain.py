@@ -23,7 +23,8 @@ from flows.bodies.complete_flow import load_flow
 from interceptor.access.client_token import create_client_token
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import OWN_HOOK, DryRequest, explain
+from interceptor.explain.dry_run import OWN_HOOK, explain
+from interceptor.explain.explanation import DryRequest
 from interceptor.explain.sources import RequestError, as_json, difference, of_flow, of_text
 from interceptor.models import HookSetting
 from interceptor.request_path.upgrade import UPGRADE_REFUSED

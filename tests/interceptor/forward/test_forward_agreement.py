@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.explain.dry_run import explain
+from interceptor.explain.explanation import DryRequest, Explanation
 from tests.interceptor.forward.world import World
 from tests.sockets import read_until
 

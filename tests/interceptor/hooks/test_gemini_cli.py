@@ -15,7 +15,8 @@ from google import genai
 from google.genai import types as genai_types
 
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.explain.dry_run import DryRequest, explain
+from interceptor.explain.dry_run import explain
+from interceptor.explain.explanation import DryRequest
 from interceptor.hooks.code_assist_projects import CodeAssistProjects
 from interceptor.hooks.table import HookConf
 from providers.provider_conf import ProviderConf

@@ -13,7 +13,7 @@ import pytest
 
 from flows.record import FlowDelta, FlowRecord
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.mitm.http1_fast_path import StreamFastPath
+from interceptor.mitm.http1.http1_fast_path import StreamFastPath
 from interceptor.operate.stock import stock_from
 from tests.e2e import raw
 from tests.fakes.raw_upstream import RawUpstream, Step

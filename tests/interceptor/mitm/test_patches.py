@@ -400,7 +400,7 @@ def test_error_pages_are_looked_up_by_name() -> None:
     assert "Http2Server(self.context" in source_of(http.HttpLayer._handle_event)
 
 
-# interceptor/mitm/http1_layers.py, http_stream.py, http1_fast_path.py
+# interceptor/mitm/http1/, http_stream.py
 
 
 def test_the_layers_are_looked_up_by_name() -> None:

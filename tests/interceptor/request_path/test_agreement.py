@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from interceptor.access.caller_rules import guard_rules
 from interceptor.access.client_access import HEADER as TOKEN_HEADER
 from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
-from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.explain.dry_run import explain
+from interceptor.explain.explanation import DryRequest, Explanation
 from interceptor.hooks.table import HookConf
 from providers.base.names import OPENAI_RESPONSES
 from tests.fakes.upstream import Seen, Upstream

@@ -17,7 +17,7 @@ from interceptor.config.snapshot.load import load_snapshot, read_rows
 from interceptor.config.transfer.exporter import export_config
 from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.dry_run import DryRequest
+from interceptor.explain.explanation import DryRequest
 from interceptor.models import HookSetting
 from providers.base.errors import ConfigError
 from providers.models import ConfigRevision, Provider

@@ -13,7 +13,8 @@ import pytest
 
 from interceptor.config.files.whole_file import ProviderSection
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.explain.dry_run import explain
+from interceptor.explain.explanation import DryRequest, Explanation
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from providers.auth.base import CommandAuth, KeyAuth

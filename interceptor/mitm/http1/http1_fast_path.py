@@ -19,7 +19,8 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
 from interceptor.exchange.tee import StreamTee
 from interceptor.mitm.chunked_body import FastChunkedReader, complete_chunks
-from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
+from interceptor.mitm.http1.http1_client import LimitedClient
+from interceptor.mitm.http1.http1_server import LimitedServer
 
 Commands = Generator[commands.Command, Any, None]
 

@@ -1,0 +1,1 @@
+"""Settings of one part each; the parts without a module of their own are in `groups`."""
