@@ -1,4 +1,4 @@
-"""What a dry run takes and what it finds out."""
+"""Request of a dry run, and the findings about it."""
 
 from __future__ import annotations
 

@@ -165,9 +165,13 @@ def translate_response(
         encoded = client_codec(dst).encode_response(response, context)
         return encoded | response.notes, response.losses
     except UNFORESEEN as error:
-        raise BadUpstreamAnswer(
-            f"The provider's response cannot be translated ({type(error).__name__})."
-        ) from error
+        raise _untranslatable(error) from error
+
+
+def _untranslatable(error: Exception) -> BadUpstreamAnswer:
+    return BadUpstreamAnswer(
+        f"The provider's response cannot be translated ({type(error).__name__})."
+    )
 
 
 def translate_response_to_stream(
@@ -185,7 +189,10 @@ def translate_response_to_stream(
     context = context or AnswerContext()
     response = _filtered(_response_of(body, src, dst), src, dst, context)
     encoder = client_codec(dst).stream_encoder(context)
-    stream = encoder.feed(of_response(response))
+    try:
+        stream = encoder.feed(of_response(response))
+    except UNFORESEEN as error:
+        raise _untranslatable(error) from error
     _add_losses(response, encoder.losses)
     if losses is not None:
         losses += response.losses
@@ -329,6 +336,8 @@ class StreamTranslator:
         try:
             for event in self._parser.feed(chunk):
                 out += self._encode(self.decoder.feed(event))
+                if self.done:
+                    break
         except (TranslationError, *UNFORESEEN) as error:
             out += self._broken(error)
         return out
@@ -346,6 +355,7 @@ class StreamTranslator:
             if not self.done:
                 out += self._encode(self.decoder.flush())
         except (TranslationError, *UNFORESEEN):
+            self.finish = None
             out += self.fail(502, "The provider's stream was cut.")
         return out
 
@@ -383,6 +393,8 @@ class StreamTranslator:
             return self._broken(error)
 
     def _broken(self, error: Exception) -> bytes:
+        # An end that could not be written has not reached the client.
+        self.finish = None
         detail = str(error) if isinstance(error, TranslationError) else "it cannot be read."
         return self.fail(502, f"The provider's stream does not follow its format: {detail}")
 

@@ -29,7 +29,7 @@ from providers.wire.core.ir import (
     ToolCall,
     Usage,
 )
-from providers.wire.core.shape import an_object, count, without
+from providers.wire.core.shape import an_object, count, name_of, without
 from providers.wire.rules.replay import sealed_thinking
 from providers.wire.tools.web_search import SEALED_SOURCE
 
@@ -73,8 +73,8 @@ def decode_response(body: JsonObject) -> Response:
     called = any(isinstance(block, ToolCall) for block in blocks)
     return Response(
         ANTHROPIC_MESSAGES,
-        id=body.get("id"),
-        model=body.get("model"),
+        id=name_of(body.get("id")),
+        model=name_of(body.get("model")),
         blocks=blocks,
         finish=after_calls(decode_finish(body), called),
         usage=decode_usage(body.get("usage")),

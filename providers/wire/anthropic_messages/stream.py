@@ -38,7 +38,7 @@ from providers.wire.core.ir import (
     merged_usage,
 )
 from providers.wire.core.jsonio import dumps, loads
-from providers.wire.core.shape import a_string, an_object
+from providers.wire.core.shape import a_string, an_object, name_of
 from providers.wire.core.sse import SseEvent
 from providers.wire.core.stream_event import (
     BlockStart,
@@ -137,7 +137,9 @@ class AnthropicStreamDecoder:
     def _message_start(self, body: JsonObject, out: list[Event]) -> None:
         message = message_of(body)
         self._usage = decode_usage(message.get("usage"))
-        out.append(Start(message.get("id"), message.get("model"), usage=self._usage))
+        out.append(
+            Start(name_of(message.get("id")), name_of(message.get("model")), usage=self._usage)
+        )
 
     def _block_start(self, body: JsonObject, out: list[Event]) -> None:
         index = self._last_index = body.get("index")

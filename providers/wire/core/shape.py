@@ -194,3 +194,13 @@ def plain_text(part: JsonObject, kind: str) -> str | None:
 def drop_none(body: JsonObject) -> JsonObject:
     """Return the object without its null fields."""
     return {key: value for key, value in body.items() if value is not None}
+
+
+def name_of(value: Any) -> str | None:
+    """Return a response's id or model as text; None for what is no name.
+
+    Some servers number their responses: 17 → "17".
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None

@@ -29,7 +29,7 @@ from providers.wire.core.ir import (
     Usage,
 )
 from providers.wire.core.jsonio import loads
-from providers.wire.core.shape import count, objects, without
+from providers.wire.core.shape import count, name_of, objects, without
 from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.google_generate.grounding import (
     attach_citations,
@@ -97,8 +97,8 @@ def decode_response(body: Any) -> Response:
     candidates = objects(body.get("candidates") or [], "candidates")
     response = Response(
         GOOGLE_GENERATE,
-        id=body.get("responseId"),
-        model=body.get("modelVersion"),
+        id=name_of(body.get("responseId")),
+        model=name_of(body.get("modelVersion")),
         usage=decode_usage(body.get("usageMetadata")),
         extras=without(body, _KNOWN) or {},
     )

@@ -30,7 +30,7 @@ from providers.wire.core.ir import (
     merged_usage,
 )
 from providers.wire.core.jsonio import dumps
-from providers.wire.core.shape import an_object, objects
+from providers.wire.core.shape import an_object, name_of, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.core.stream_event import (
     BlockStart,
@@ -112,7 +112,7 @@ class GoogleStreamDecoder:
         # Anything else is no part of a response, such as a gateway's `{"type": "ping"}`.
         if not self._started and any(key in body for key in _RESPONSE_KEYS):
             self._started = True
-            out.append(Start(body.get("responseId"), body.get("modelVersion")))
+            out.append(Start(name_of(body.get("responseId")), name_of(body.get("modelVersion"))))
         candidates = body.get("candidates")
         text = _only_text(candidates) if self._open is Text else None
         if text is not None:

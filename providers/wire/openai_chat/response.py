@@ -36,6 +36,7 @@ from providers.wire.core.shape import (
     count,
     drop_none,
     maybe_string,
+    name_of,
     objects,
     without,
 )
@@ -83,8 +84,8 @@ def decode_response(body: JsonObject) -> Response:
         raise MalformedBody("The response has no choices.")
     response = Response(
         OPENAI_CHAT,
-        id=body.get("id"),
-        model=body.get("model"),
+        id=name_of(body.get("id")),
+        model=name_of(body.get("model")),
         created=count(body.get("created")),
         usage=with_tier(decode_usage(usage_in(body)), body),
         extras=without(body, _KNOWN) or {},

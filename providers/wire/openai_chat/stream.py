@@ -26,7 +26,7 @@ from providers.wire.core.ir import (
     merged_usage,
 )
 from providers.wire.core.jsonio import dumps
-from providers.wire.core.shape import a_string, an_object, count, objects
+from providers.wire.core.shape import a_string, an_object, count, name_of, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.core.stream_event import (
     BlockStart,
@@ -112,7 +112,11 @@ class ChatStreamDecoder:
         # Azure's first chunk has results of its content filter alone, without id and choices.
         if not self._started and (choices or body.get("id")):
             self._started = True
-            out.append(Start(body.get("id"), body.get("model"), count(body.get("created"))))
+            out.append(
+                Start(
+                    name_of(body.get("id")), name_of(body.get("model")), count(body.get("created"))
+                )
+            )
         for choice in objects(choices or [], "choices"):
             self._choice(choice, out)
         usage = decode_usage(usage_in(body)) if may_have_usage else None

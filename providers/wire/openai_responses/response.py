@@ -28,7 +28,7 @@ from providers.wire.core.ir import (
     Usage,
 )
 from providers.wire.core.jsonio import dumps_text
-from providers.wire.core.shape import count, objects, without
+from providers.wire.core.shape import count, name_of, objects, without
 from providers.wire.failures.reported_failure import UNKNOWN, ReportedFailure, reported_failure
 from providers.wire.openai_chat.response import with_tier
 from providers.wire.openai_responses.request_decode import (
@@ -82,8 +82,8 @@ def decode_response(body: JsonObject) -> Response:
     blocks = decode_output(body.get("output"))
     return Response(
         OPENAI_RESPONSES,
-        id=body.get("id"),
-        model=body.get("model"),
+        id=name_of(body.get("id")),
+        model=name_of(body.get("model")),
         created=count(body.get("created_at")),
         blocks=blocks,
         finish=decode_finish(body, blocks),

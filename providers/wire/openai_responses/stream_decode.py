@@ -21,7 +21,7 @@ from providers.wire.core.ir import (
     Thinking,
     ToolCall,
 )
-from providers.wire.core.shape import a_string, an_object, count, maybe_string, objects
+from providers.wire.core.shape import a_string, an_object, count, maybe_string, name_of, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.core.stream_event import (
     CitationDelta,
@@ -137,7 +137,11 @@ class ResponsesStreamDecoder:
     def _start(self, response: JsonObject, out: list[Event]) -> None:
         self._started = True
         out.append(
-            Start(response.get("id"), response.get("model"), count(response.get("created_at")))
+            Start(
+                name_of(response.get("id")),
+                name_of(response.get("model")),
+                count(response.get("created_at")),
+            )
         )
 
     # --- blocks
