@@ -98,14 +98,20 @@ def emptied_files(environ: Mapping[str, str], covered: Sequence[str]) -> list[st
 
     They are the secret key's file and an SQLite database, with the files that SQLite puts beside.
     """
-    found = [Path(text) for name in _KEY_FILES if (text := environ.get(name))]
-    url = environ.get("DATABASE_URL", "")
-    if urlsplit(url).scheme == "sqlite":
-        database = Path(unquote(urlsplit(url).path.removeprefix("/")))
-        found += [database.with_name(database.name + suffix) for suffix in _SQLITE_SUFFIXES]
+    found = [Path(environ[name]) for name in _KEY_FILES if environ.get(name)]
+    found += _database_files(environ.get("DATABASE_URL", ""))
     folders = [Path(folder) for folder in covered]
     files = [path.resolve() for path in found if path.is_file()]
     return [str(path) for path in files if not _is_covered(path, folders)]
+
+
+def _database_files(url: str) -> list[Path]:
+    """Return the files of an SQLite database: "sqlite:////d/a.db" → /d/a.db, /d/a.db-wal, …"""
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite":
+        return []
+    database = Path(unquote(parts.path.removeprefix("/")))
+    return [database.with_name(database.name + suffix) for suffix in _SQLITE_SUFFIXES]
 
 
 def _is_covered(path: Path, folders: list[Path]) -> bool:

@@ -175,8 +175,11 @@ def _begun_chars(link: Link, path: str) -> int:
     """Return how much of `path` the link's addresses begin; 0 when it belongs to another page."""
     if link.address == reverse(ADMIN_INDEX):
         return len(path) if path == link.address else 0
-    begun = [start for start in (link.address, link.below) if start and path.startswith(start)]
-    return max((len(start) for start in begun), default=0)
+    longest = 0
+    for start in (link.address, link.below):
+        if start and path.startswith(start):
+            longest = max(longest, len(start))
+    return longest
 
 
 def _flagged(links: Sequence[Link], current: Link) -> tuple[Link, ...]:

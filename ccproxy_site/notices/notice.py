@@ -15,6 +15,7 @@ from interceptor.config.files.sections.notices_section import NoticeKind
 VERSION: Final = 1
 """Version of the JSON body; another number where a field changes its meaning."""
 MAX_TEXT_CHARS: Final = 600
+MAX_KEY_CHARS: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,14 @@ class Notice:
 def notice(kind: NoticeKind, text: str, *, key: str = "", url: str = "", **facts: Any) -> Notice:
     """Return a notice of this moment; facts that are unknown (None, "") are left out."""
     known = {name: value for name, value in facts.items() if value not in (None, "")}
-    return Notice(kind, text[:MAX_TEXT_CHARS], datetime.now(UTC), key[:250], facts=known, url=url)
+    return Notice(
+        kind,
+        text[:MAX_TEXT_CHARS],
+        datetime.now(UTC),
+        key=key[:MAX_KEY_CHARS],
+        facts=known,
+        url=url,
+    )
 
 
 def json_body(sent: Notice) -> bytes:

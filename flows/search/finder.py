@@ -133,9 +133,12 @@ def _first_of(among: QuerySet[Flow], segments: dict[int, int], most: int | None)
     """Yield the ids of indexed flows in their order: those of candidates, or at most `most`."""
     rows = among.filter(text__isnull=False).values_list("pk", "text__segment", "text__position")
     for flow_id, segment, position in rows[:most].iterator(chunk_size=_PAGE_FLOWS):
-        is_unknown = segment is None or most is not None
-        if is_unknown or segments.get(segment or 0, 0) >> position & 1:
-            yield flow_id
+        if most is None and segment is not None:
+            # A segment's number has a bit for each position: 0b101 are its flows 0 and 2.
+            candidates = segments.get(segment, 0)
+            if not candidates >> position & 1:
+                continue
+        yield flow_id
 
 
 def _verified(ids: Sequence[str], words: Wanted) -> Iterator[str]:

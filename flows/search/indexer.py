@@ -251,8 +251,14 @@ def _digests(sides: Mapping[str, FlowSide]) -> Iterator[str]:
 
 def _bases_of(flows: Sequence[Flow]) -> dict[str, str]:
     """Return by id the flow that each continues; "" if it is not stored any more."""
-    links: dict[str, FlowLink | None] = {flow.pk: getattr(flow, "link", None) for flow in flows}
-    previous = {flow_id: link.previous if link else "" for flow_id, link in links.items()}
-    wanted = {*previous.values()} - {""}
+    previous: dict[str, str] = {}
+    for flow in flows:
+        # A flow that is no model call has no link.
+        link: FlowLink | None = getattr(flow, "link", None)
+        previous[flow.pk] = link.previous if link else ""
+    wanted = set(previous.values()) - {""}
     stored = set(Flow.objects.filter(pk__in=wanted).values_list("pk", flat=True))
-    return {flow_id: base if base in stored else "" for flow_id, base in previous.items()}
+    bases: dict[str, str] = {}
+    for flow_id, base in previous.items():
+        bases[flow_id] = base if base in stored else ""
+    return bases

@@ -117,7 +117,16 @@ def _sizes_of(entry: Entry) -> _Sizes:
 
 
 def _polygon(floor: Sequence[float], top: Sequence[float], step: float) -> str:
-    """Write the corners: the upper edge from left to right, the lower one back."""
-    upper = [f"{index * step:.1f},{HEIGHT - y:.1f}" for index, y in enumerate(top)]
-    lower = [f"{index * step:.1f},{HEIGHT - y:.1f}" for index, y in enumerate(floor)]
-    return " ".join([*upper, *reversed(lower)])
+    """Write the corners of an area: the upper edge from left to right, the lower one back.
+
+    SVG counts from the top. With a height of 100, a floor of [0, 0], a top of [10, 20] and a step
+    of 5: "0.0,90.0 5.0,80.0 5.0,100.0 0.0,100.0"
+    """
+    there = _edge(top, step)
+    back = _edge(floor, step)[::-1]
+    return " ".join(there + back)
+
+
+def _edge(heights: Sequence[float], step: float) -> list[str]:
+    """Write the points of one edge from left to right."""
+    return [f"{index * step:.1f},{HEIGHT - height:.1f}" for index, height in enumerate(heights)]

@@ -66,18 +66,28 @@ class TranslateAddon:
         answered = translation.answer(response.status_code, body, encoding)
         rewrite_head(response, translation, streamed=translation.stream and answered.status < 400)
         show_losses(state, response)
-        wait_s = retry_after_s(body) if answered.status in WAITING_HELPS else None
-        if wait_s is not None and "retry-after" not in response.headers:
-            response.headers["retry-after"] = str(math.ceil(wait_s))
+        if answered.status in WAITING_HELPS:
+            _name_wait(response, body)
         if answered.failure and response.status_code < 400:
             state.fail(answered.failure)
-        if answered.status != response.status_code:
-            response.status_code = answered.status
-            response.reason = status_codes.RESPONSES.get(answered.status, "")
         if translation.translator is not None and translation.translator.failure is not None:
             state.fail(translation.translator.failure.message)
-        response.raw_content = answered.body
-        response.headers["content-length"] = str(len(answered.body))
+        _replace_response(response, answered.status, answered.body)
+
+
+def _name_wait(response: Response, body: bytes) -> None:
+    """Add Retry-After if the provider names a wait in its error alone."""
+    wait_s = retry_after_s(body)
+    if wait_s is not None and "retry-after" not in response.headers:
+        response.headers["retry-after"] = str(math.ceil(wait_s))
+
+
+def _replace_response(response: Response, status: int, body: bytes) -> None:
+    if status != response.status_code:
+        response.status_code = status
+        response.reason = status_codes.RESPONSES.get(status, "")
+    response.raw_content = body
+    response.headers["content-length"] = str(len(body))
 
 
 def doubt_project(state: FlowState, status: int) -> None:

@@ -129,22 +129,31 @@ def _position(body: dict[str, Any], index: int, line: bytes, data: bytes) -> int
     The same text may stand in a message, so it is not searched. Fields and blocks on one side are
     encoded, and their length counts: {"model":"m","system":[{"type":"text","text": → 42.
     """
-    system, names = body["system"], list(body)
+    block = body["system"][index]
+    fields = list(block)
+    # The block is cut open in front of its text.
+    opened = _length_opened({name: block[name] for name in fields[: fields.index("text")]})
+    opened += len(b'"text":')
+    names = list(body)
     split = names.index("system")
-    block = list(system[index])
-    inside = {name: system[index][name] for name in block[: block.index("text")]}
-    # An object that ends before the text: its closing brace gives way to a comma, if it has fields.
-    opened = len(dumps(inside)) - 1 + bool(inside) + len(b'"text":')
     if "messages" in names[:split]:
         # From the end: what follows is shorter than the messages before.
         following = {name: body[name] for name in names[split + 1 :]}
-        blocks = len(dumps(system[index:])) + len(dumps(following)) - 1 + bool(following)
-        at = len(data) - blocks + 1 + opened
+        blocks = len(dumps(body["system"][index:])) + _length_opened(following)
+        at = len(data) - blocks + len(b"[") + opened
     else:
         preceding = {name: body[name] for name in names[:split]}
-        start = len(dumps(preceding)) - 1 + bool(preceding) + len(b'"system":')
-        at = start + len(dumps(system[:index])) - 1 + bool(index) + opened
+        at = _length_opened(preceding) + len(b'"system":')
+        at += _length_opened(body["system"][:index]) + opened
     return at if data[at : at + len(line)] == line else None
+
+
+def _length_opened(entries: dict[str, Any] | list[Any]) -> int:
+    """Return the length of a container's JSON text when one more entry joins at an end.
+
+    The closing bracket gives way to a comma: {"a":1} → {"a":1, is 7; {} → { is 1.
+    """
+    return len(dumps(entries)) if entries else 1
 
 
 def _encoded_twice(

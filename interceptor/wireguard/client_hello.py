@@ -74,10 +74,17 @@ class ClientHello:
         return "_".join((self._ja4_start(), *self._ja4_lists()))
 
     def _ja4_start(self) -> str:
-        version = _VERSION_CODES.get(max(self.versions, default=self.legacy_version), "00")
-        named = "d" if SNI in self.extensions else "i"
-        counts = f"{min(len(self.cipher_suites), 99):02}{min(len(self.extensions), 99):02}"
-        return f"t{version}{named}{counts}{_ends(self.alpn[0] if self.alpn else b'')}"
+        """Return the readable part.
+
+        "t13d1516h2": TCP, TLS 1.3, to a domain, 15 cipher suites, 16 extensions, HTTP/2
+        """
+        newest = max(self.versions, default=self.legacy_version)
+        version = _VERSION_CODES.get(newest, "00")
+        target = "d" if SNI in self.extensions else "i"
+        suites = min(len(self.cipher_suites), 99)
+        extensions = min(len(self.extensions), 99)
+        protocol = self.alpn[0] if self.alpn else b""
+        return f"t{version}{target}{suites:02}{extensions:02}{_ends(protocol)}"
 
     def _ja4_lists(self) -> tuple[str, str]:
         ciphers = ",".join(sorted(f"{value:04x}" for value in self.cipher_suites))

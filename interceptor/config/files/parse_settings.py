@@ -109,7 +109,15 @@ def _without(data: dict[str, Any], path: Keys) -> dict[str, Any]:
 
 
 def _moved(data: dict[str, Any], document: Document, old: Keys, new: Keys) -> dict[str, Any]:
-    value, there = _get(data, *old), _get(data, *new)
-    if there is not None and there != value:
+    """Return a copy of `data` with the value of a setting's old name under its new one.
+
+    `{"a": 1}`, ("a",), ("b", "c") → `{"b": {"c": 1}}`
+
+    Raises:
+        ConfigError: both names are given, with different values.
+    """
+    value = _get(data, *old)
+    given = _get(data, *new)
+    if given is not None and given != value:
         raise document.error(old, f" and {'.'.join(new)} say different things: keep one")
     return _with(_without(data, old), new, value)

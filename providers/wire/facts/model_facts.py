@@ -152,24 +152,40 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def _check_kind(name: str, value: Any) -> None:
+    """Refuse a value of another kind than its fact's, by a ValueError."""
+    if wanted := _other_kind(name, value):
+        raise ValueError(f"{name} is {wanted}")
+
+
+def _other_kind(name: str, value: Any) -> str:
+    """Return the kind that a fact has and this value has not; "" where it fits.
+
+    "max_output_tokens", -1 → "a positive whole number"
+    """
     if name in _BOOLEANS and not isinstance(value, bool):
-        raise ValueError(f"{name} is true or false")
-    is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    if name in _NUMBERS and not is_whole:
-        raise ValueError(f"{name} is a positive whole number")
-    if name in _LISTS and not isinstance(value, list | tuple):
-        raise ValueError(f"{name} is a list")
+        return "true or false"
+    if name in _NUMBERS and not (_is_whole(value) and value > 0):
+        return "a positive whole number"
     if name in WORDS and value not in WORDS[name]:
-        raise ValueError(f"{name} is one of {', '.join(WORDS[name])}")
-    is_of_names = name in _LISTS and name != "thinking_budget"
-    if is_of_names and not all(isinstance(item, str) and item for item in value):
-        raise ValueError(f"{name} is a list of names")
-    if name == "vendor" and not (isinstance(value, str) and value):
-        raise ValueError("vendor is a name")
+        return f"one of {', '.join(WORDS[name])}"
+    if name == "vendor" and not _is_name(value):
+        return "a name"
+    if name not in _LISTS:
+        return ""
+    if not isinstance(value, list | tuple):
+        return "a list"
     if name == "thinking_budget":
-        is_pair = len(value) == 2 and all(isinstance(item, int) for item in value)
-        if not is_pair:
-            raise ValueError("thinking_budget is the smallest and the largest number of tokens")
+        fits = len(value) == 2 and all(isinstance(item, int) for item in value)
+        return "" if fits else "the smallest and the largest number of tokens"
+    return "" if all(map(_is_name, value)) else "a list of names"
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def fact_value(name: str, value: Any) -> Any:

@@ -102,19 +102,7 @@ def make_portable(
     if request.source == OPENAI_RESPONSES and Foreign in kinds:
         unpack_items(request)
         rich = [turn for turn in request.turns if not _is_text_alone(turn, signs_texts)]
-    for tool in request.tools:
-        if tool.custom and keep_custom:
-            keep_free_form(tool)
-        _plain_tool(tool, request)
-    if request.tool_choice is not None:
-        # `_plain_tool` keeps each tool's original name in its extras until here.
-        new_names = {tool.extras["name"]: tool.name for tool in request.tools if tool.extras}
-        request.tool_choice.names = [
-            new_names.get(name) or wire_name(name) for name in request.tool_choice.names
-        ]
-    for tool in request.tools:
-        tool.extras = None
-    request.free_form = frozenset(tool.name for tool in request.tools if tool.free_form)
+    _plain_tools(request, keep_custom=keep_custom)
     if request.source in NO_SIGNED_THINKING:
         for turn in rich:
             if turn.role == "assistant" and _restore_thinking(turn):
@@ -201,6 +189,23 @@ def _drop_extras(request: Request, dst: WireFormatName, label: str) -> None:
         elif field not in _LISTED_BELOW:
             request.losses.add(field, f"{label} does not know it.")
     request.extras = kept
+
+
+def _plain_tools(request: Request, *, keep_custom: bool) -> None:
+    """Turn all tools into functions that every format knows, and name the chosen ones anew."""
+    for tool in request.tools:
+        if tool.custom and keep_custom:
+            keep_free_form(tool)
+        _plain_tool(tool, request)
+    if request.tool_choice is not None:
+        # `_plain_tool` keeps each tool's original name in its extras until here.
+        new_names = {tool.extras["name"]: tool.name for tool in request.tools if tool.extras}
+        request.tool_choice.names = [
+            new_names.get(name) or wire_name(name) for name in request.tool_choice.names
+        ]
+    for tool in request.tools:
+        tool.extras = None
+    request.free_form = frozenset(tool.name for tool in request.tools if tool.free_form)
 
 
 def _plain_tool(tool: Tool, request: Request) -> None:

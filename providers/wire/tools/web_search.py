@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
@@ -114,12 +114,17 @@ def _lose(losses: Losses, path: str, label: str, **fields: Any) -> None:
             losses.add(f"{path}.{name}", f"The search of {label} knows no such limit.")
 
 
+class _Source(NamedTuple):
+    url: str
+    title: str
+
+
 @dataclass(slots=True)
 class _Found:
-    """One search: what was asked, and the sources as (URL, title)."""
+    """One search: what was asked, and the sources."""
 
     queries: list[str] = field(default_factory=list)
-    sources: list[tuple[str, str]] = field(default_factory=list)
+    sources: list[_Source] = field(default_factory=list)
 
 
 class SearchReports:
@@ -141,7 +146,7 @@ class SearchReports:
             return []
         if block.kind == "web_search_tool_result":
             queries = self._asked.pop(str(raw.get("tool_use_id")), [])
-            return self._blocks(_Found(queries, _results(raw.get("content"))))
+            return self._blocks(_Found(queries, _sources(raw.get("content"))))
         if block.kind == "web_search_call":
             return self._blocks(_of_action(raw.get("action")))
         if block.kind == QUERIES:
@@ -154,32 +159,66 @@ class SearchReports:
         return [_for_openai(found)] if self._dst == OPENAI_RESPONSES else None
 
 
-def _results(content: Any) -> list[tuple[str, str]]:
-    entries = content if isinstance(content, list) else []
-    found = [entry for entry in entries if isinstance(entry, dict) and entry.get("url")]
-    return [(str(entry["url"]), str(entry.get("title") or "")) for entry in found]
+def _sources(entries: Any, url_key: str = "url") -> list[_Source]:
+    """Return the sources in a list of a provider's; what has no URL is left out.
+
+    `[{"url": "https://a.example", "title": "A"}, {"title": "B"}]` → the source A
+    """
+    found: list[_Source] = []
+    if not isinstance(entries, list):
+        return found
+    for entry in entries:
+        url = entry.get(url_key) if isinstance(entry, dict) else None
+        if url:
+            found.append(_Source(str(url), str(entry.get("title") or "")))
+    return found
 
 
 def _of_action(action: Any) -> _Found:
     action = action if isinstance(action, dict) else {}
-    queries = action.get("queries") or [action.get("query") or action.get("url") or ""]
-    return _Found([str(one) for one in queries if one], _results(action.get("sources")))
+    queries = action.get("queries")
+    if not queries:
+        # One action has one query; opening a page has none, and is named by its address.
+        queries = [action.get("query") or action.get("url")]
+    return _Found(_queries(queries), _sources(action.get("sources")))
 
 
 def _of_grounding(raw: JsonObject) -> _Found:
-    chunks = [chunk.get("web") for chunk in raw.get("groundingChunks") or []]
-    sources = [(str(w["uri"]), str(w.get("title") or "")) for w in chunks if w and w.get("uri")]
-    return _Found([str(query) for query in raw.get(QUERIES) or []], sources)
+    """Return the search that Google reports as the grounding of a response.
+
+    `{"webSearchQueries": ["q"], "groundingChunks": [{"web": {"uri": "https://a.example"}}]}` →
+    the query q and one source. Chunks that are no pages, such as maps, are left out.
+    """
+    chunks = raw.get("groundingChunks")
+    pages: list[Any] = []
+    for chunk in chunks if isinstance(chunks, list) else []:
+        if isinstance(chunk, dict):
+            pages.append(chunk.get("web"))
+    return _Found(_queries(raw.get(QUERIES)), _sources(pages, "uri"))
+
+
+def _queries(listed: Any) -> list[str]:
+    """Return the queries that say something."""
+    return [str(query) for query in listed if query] if isinstance(listed, list) else []
 
 
 def _for_anthropic(found: _Found) -> list[Foreign]:
     call_id = f"srvtoolu_{OWN_RESULT}{secrets.token_hex(10)}"
-    call = {"type": "server_tool_use", "id": call_id, "name": "web_search"}
-    call["input"] = {"query": "; ".join(found.queries)}  # type: ignore[assignment]
+    call = {
+        "type": "server_tool_use",
+        "id": call_id,
+        "name": "web_search",
+        "input": {"query": "; ".join(found.queries)},
+    }
     content = [
-        {"type": "web_search_result", "url": url, "title": title or url, "page_age": None}
-        | {"encrypted_content": SEALED_SOURCE}
-        for url, title in found.sources
+        {
+            "type": "web_search_result",
+            "url": source.url,
+            "title": source.title or source.url,
+            "page_age": None,
+            "encrypted_content": SEALED_SOURCE,
+        }
+        for source in found.sources
     ]
     result = {"type": "web_search_tool_result", "tool_use_id": call_id, "content": content}
     return [
@@ -189,10 +228,16 @@ def _for_anthropic(found: _Found) -> list[Foreign]:
 
 
 def _for_openai(found: _Found) -> Foreign:
-    action: JsonObject = {"type": "search", "query": "; ".join(found.queries)}
-    action["queries"] = found.queries
-    action["sources"] = [{"type": "url", "url": url} for url, _ in found.sources]
-    item = {"id": f"ws_{OWN_RESULT}{secrets.token_hex(20)}", "type": "web_search_call"}
-    return Foreign(
-        OPENAI_RESPONSES, "web_search_call", {**item, "status": "completed", "action": action}
-    )
+    action: JsonObject = {
+        "type": "search",
+        "query": "; ".join(found.queries),
+        "queries": found.queries,
+        "sources": [{"type": "url", "url": source.url} for source in found.sources],
+    }
+    item: JsonObject = {
+        "id": f"ws_{OWN_RESULT}{secrets.token_hex(20)}",
+        "type": "web_search_call",
+        "status": "completed",
+        "action": action,
+    }
+    return Foreign(OPENAI_RESPONSES, "web_search_call", item)

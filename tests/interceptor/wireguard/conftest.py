@@ -17,8 +17,8 @@ def whole_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     need_tunnel()
     with running_world(
         tmp_path_factory.mktemp("wireguard"),
-        # The second one is echo.test by its address, whatever its client says first.
-        ignore_hosts=[r"pinned\.test", r"^192\.0\.2\.14:443$"],
+        # The second one is echo.test by an address, whatever its client says first.
+        ignore_hosts=[r"pinned\.test", r"^192\.0\.2\.14:8443$"],
     ) as world:
         yield world
 

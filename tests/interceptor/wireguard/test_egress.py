@@ -228,7 +228,7 @@ def test_tls_whose_host_cannot_be_read_does_not_leave(
 ) -> None:
     """A server may read what we do not: an allow-list holds for what is known alone."""
     data = unreadable_hellos()[kind]
-    with inside.run.tcp(ADDRESSES["echo.test"], 443) as connection, contextlib.suppress(*GONE):
+    with inside.run.tcp(ADDRESSES["echo.test"], 8443) as connection, contextlib.suppress(*GONE):
         connection.sendall(data)
         assert connection.recv(1) == b"", "nothing of it reached the server"
     record = inside.record(method="TCP")
@@ -236,18 +236,18 @@ def test_tls_whose_host_cannot_be_read_does_not_leave(
     assert "--egress" in record.error and "ClientHello" in record.error
     # The control: a run without a list sends what it will.
     world.run.address("echo.test")
-    with world.run.tcp(ADDRESSES["echo.test"], 443) as connection:
+    with world.run.tcp(ADDRESSES["echo.test"], 8443) as connection:
         connection.sendall(data)
         assert read_exactly(connection, 2) == b"\x16\x03"
 
 
 def test_a_host_beyond_ascii_is_held_to_the_list(inside: World) -> None:
     hello = client_hello("echo.test").replace(b"echo.test", b"evil.tes\xff")
-    with inside.run.tcp(ADDRESSES["echo.test"], 443) as connection, contextlib.suppress(*GONE):
+    with inside.run.tcp(ADDRESSES["echo.test"], 8443) as connection, contextlib.suppress(*GONE):
         connection.sendall(hello)
         assert connection.recv(1) == b""
     assert inside.record(method="TCP").action == "refused"
-    with inside.run.tcp(ADDRESSES["echo.test"], 443) as connection:
+    with inside.run.tcp(ADDRESSES["echo.test"], 8443) as connection:
         connection.sendall(client_hello("echo.test"))
         assert read_exactly(connection, 2) == b"\x16\x03", "the control"
 

@@ -50,8 +50,8 @@ def answer(src: WireFormatName, name: Any) -> dict[str, Any]:
         }
     if src == OPENAI_RESPONSES:
         part = {"type": "output_text", "text": "hi"}
-        message = {"type": "message", "role": "assistant", "content": [part]}
-        return {"id": name, "model": name, "status": "completed", "output": [message]}
+        item: dict[str, Any] = {"type": "message", "role": "assistant", "content": [part]}
+        return {"id": name, "model": name, "status": "completed", "output": [item]}
     content = {"role": "model", "parts": [{"text": "hi"}]}
     candidate = {"content": content, "finishReason": "STOP"}
     return {"responseId": name, "modelVersion": name, "candidates": [candidate]}
@@ -125,7 +125,8 @@ def test_an_end_that_cannot_be_written_is_no_end(
     src: WireFormatName, dst: WireFormatName, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = StreamTranslator(src, dst)
-    encode, broken = stream._encoder.feed, []
+    encode = stream._encoder.feed
+    broken: list[Any] = []
 
     def feed(parts: Any) -> bytes:
         if stream.finish is not None and not broken:
