@@ -63,7 +63,7 @@ check-rest:
 # Three workers for two cores: tests of processes and of pages often wait, and one worker has
 # the browser. Those processes write no bytecode, and would compile their modules at each start.
 test: $(VENV)/.dev  ## The whole suite
-	@$(PY) -m compileall -q $(PACKAGES) tests
+	@$(PY) -m compileall -q -x '/test_[^/]*\.py$$' $(PACKAGES) tests
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.rewritten_bytecode
 	env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 

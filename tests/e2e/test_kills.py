@@ -33,7 +33,7 @@ PATIENT = {"CCPROXY_SHUTDOWN_TIMEOUT_SECONDS": str(PATIENCE_S)}
 @pytest.fixture(scope="module")
 def site(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
     folder = tmp_path_factory.mktemp("kills")
-    with running(Interceptor(folder, config_for(upstream, folder))) as process:
+    with running(Interceptor(folder, config_for(upstream, folder), **PATIENT)) as process:
         yield process
 
 
@@ -120,10 +120,19 @@ def answers(port: int, path: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_stop_under_load(upstream: Upstream, tmp_path: Path, number: signal.Signals) -> None:
     site = Interceptor(tmp_path, config_for(upstream, tmp_path), "--no-console", **PATIENT).start()
-    with Load(site) as load:
+    stop_under_load(site, number)
+
+
+def test_a_stop_of_the_one_whose_processes_were_killed(site: Interceptor) -> None:
+    """The last one here that needs it; with SIGTERM, as the service's manager sends it."""
+    stop_under_load(site, signal.SIGTERM)
+
+
+def stop_under_load(site: Interceptor, number: signal.Signals) -> None:
+    with Load(site, f"stopped by {number.name}") as load:
         load.go_on(2 * BETWEEN)
         os.kill(site.pid, number)
         assert site.wait() == 0

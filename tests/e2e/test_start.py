@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,8 +16,6 @@ import pytest
 from tests.e2e.process import ROOT, Interceptor, running
 from tests.environment import need
 from tests.patience import PATIENCE_S
-
-"""Three seconds on a machine that does nothing else; a test run has two workers and more on it."""
 
 
 def refused(process: Interceptor, *, bound_by_permissions: bool = False) -> str:
@@ -49,10 +47,10 @@ def taken_port() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-@pytest.mark.parametrize("variable", ["CCPROXY_PORT", "CCPROXY_INSPECTOR__PORT"])
-def test_a_port_that_is_taken(tmp_path: Path, taken_port: int, variable: str) -> None:
-    output = refused(Interceptor(tmp_path, "", **{variable: str(taken_port)}))
-    assert f"port {taken_port} for the" in output
+def test_a_port_that_is_taken(tmp_path: Path, taken_port: int) -> None:
+    """The last one that is looked at; test_start_checks.py has them all."""
+    output = refused(Interceptor(tmp_path, "", CCPROXY_INSPECTOR__PORT=str(taken_port)))
+    assert f"port {taken_port} for the console is taken" in output
     # The owner is this very test.
     assert f"(pid {os.getpid()})" in output
 
@@ -75,25 +73,12 @@ def test_bad_yaml(tmp_path: Path, config: str, says: str) -> None:
     assert says in refused(Interceptor(tmp_path, config))
 
 
-def test_a_bad_variable(tmp_path: Path) -> None:
-    assert "CCPROXY_PORT" in refused(Interceptor(tmp_path, "", CCPROXY_PORT="high"))
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda path: path.write_text("not a key\n"),
-        lambda path: path.write_text(""),
-        lambda path: path.chmod(0o644),
-        lambda path: path.chmod(0o000),
-    ],
-)
-def test_an_unreadable_key_file(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+def test_an_unreadable_key_file(tmp_path: Path) -> None:
+    """test_keyring.py has what else makes it useless."""
     process = Interceptor(tmp_path)
     path = process.config_dir / "secret.key"
-    path.touch(mode=0o600)
     path.write_text("dGhpcyBpcyBhIHRlc3Qga2V5IG9mIDMyIGJ5dGVzISE=\n")
-    spoil(path)
+    path.chmod(0o000)
     assert "secret.key" in refused(process, bound_by_permissions=True)
 
 

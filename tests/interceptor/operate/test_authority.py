@@ -76,6 +76,14 @@ def test_one_that_cannot_sign(make: Callable[[], bytes], says: str, tmp_path: Pa
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_in_the_place_of_its_folder(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(ConfigError, match="cannot use the CA in") as caught:
+        check_authority(taken)
+    assert str(taken) in str(caught.value)
+
+
 @given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=3))
 def test_any_damage_is_told_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, place: int, piece: bytes
