@@ -7,6 +7,7 @@ fills old records after an upgrade in the same way, and goes on where it stopped
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -32,7 +33,7 @@ MAX_FLOW_CHARS: Final = 256 * 1024
 """Characters of one flow that are indexed: those that stand first."""
 _RECENT: Final = timedelta(hours=1)
 _KNOWN_TEXTS: Final = 100_000
-"""Hashes of texts that are kept, some 60 bytes each; those in messages count twice."""
+"""Hashes of texts that are kept, eight bytes each; those in messages count twice."""
 _COLUMNS: Final = (
     "state",
     "started_at",
@@ -50,13 +51,34 @@ logger = logging.getLogger(__name__)
 
 
 class _Known(NamedTuple):
-    """Hashes of a flow's texts; `in_messages`: of those in the messages of its request."""
+    """Hashes of a flow's texts, first of those in the messages of its request.
 
-    texts: frozenset[int]
-    in_messages: frozenset[int]
+    Sets of them take 1.4 KB for a flow of six texts, an array 0.2 KB.
+    """
+
+    hashes: array[int]
+    message_count: int
+
+    @classmethod
+    def of(cls, in_messages: frozenset[int], texts: Iterable[int]) -> _Known:
+        """Return the hashes of all texts, those in messages among them."""
+        others = in_messages.union(texts) - in_messages
+        return cls(array(_HASH_CODE, [*in_messages, *others]), len(in_messages))
+
+    @property
+    def texts(self) -> frozenset[int]:
+        """All hashes."""
+        return frozenset(self.hashes)
+
+    @property
+    def in_messages(self) -> frozenset[int]:
+        """Those of texts in messages."""
+        return frozenset(self.hashes[: self.message_count])
 
 
-_NOTHING: Final = _Known(frozenset(), frozenset())
+_HASH_CODE: Final = "q"
+"""Type code of `array` for what `hash` returns: 64 bits with a sign."""
+_NOTHING: Final = _Known(array(_HASH_CODE), 0)
 
 
 class Indexer:
@@ -170,7 +192,7 @@ class Indexer:
         self._known_texts -= _size(self._known.pop(flow_id, _NOTHING))
         parts = texts.parts
         in_messages = repeated.union(_hashes(filter(is_of_message, texts.request)))
-        known = _Known(in_messages.union(_hashes(parts)), in_messages)
+        known = _Known.of(in_messages, _hashes(parts))
         self._known[flow_id] = known
         self._known_texts += _size(known)
         while self._known_texts > _KNOWN_TEXTS and len(self._known) > 1:
@@ -183,7 +205,7 @@ def _hashes(parts: Iterable[Part]) -> list[int]:
 
 
 def _size(known: _Known) -> int:
-    return len(known.texts) + len(known.in_messages)
+    return len(known.hashes) + known.message_count
 
 
 def new_parts(parts: Iterable[Part], known: frozenset[int]) -> list[Part]:
