@@ -9,8 +9,11 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
+_LAST_STANDARD: Final = 2
 TERMINAL_SIGNALS: Final = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
 ROOM: Final = "." * 160
 """Argument in whose place the command line of a child is written."""
@@ -46,12 +49,30 @@ def start_nursery(module: str, environ: dict[str, str]) -> NurseryProcess:
             sys.executable,
             [sys.executable, "-P", "-m", module, *words],
             environ,
-            file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                *[(os.POSIX_SPAWN_CLOSE, other) for other in _inherited(theirs.fileno())],
+            ],
             # Ctrl-C reaches the whole group, and it has no handler yet.
             setsigmask=TERMINAL_SIGNALS,
         )
     ours.set_inheritable(True)
     return NurseryProcess(ours.detach(), pid)
+
+
+def _inherited(control: int) -> list[int]:
+    """Return the descriptors that were handed to this process and mean nothing to its children.
+
+    A shell may have left them open: its reader waits for the end of all that have it.
+    """
+    found: list[int] = []
+    for entry in Path("/proc/self/fd").iterdir():
+        descriptor = int(entry.name)
+        # That of the list itself is closed by now.
+        with suppress(OSError):
+            if descriptor > _LAST_STANDARD and os.get_inheritable(descriptor):
+                found.append(descriptor)
+    return [descriptor for descriptor in found if descriptor != control]
 
 
 def can_fork() -> bool:

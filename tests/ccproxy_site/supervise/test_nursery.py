@@ -17,6 +17,7 @@ import pytest
 from ccproxy_site.mains import nursery_main
 from ccproxy_site.mains.nursery_main import COMMON
 from ccproxy_site.supervise import nursery
+from ccproxy_site.supervise.nursery_start import start_nursery
 from providers.wire.facts.table import built_in
 from tests.ccproxy_site.supervise.test_family import Supervised, is_gone
 from tests.e2e.process import wait_until
@@ -130,6 +131,23 @@ def test_without_the_nursery_all_go_on_and_come_back(starting: Supervised) -> No
     wait_until(lambda: len(starting.told("recorder", "note")) == 1 + len(ROLES), "all are noted")
     assert all("ended with -9" in note for note in starting.told("recorder", "note")[1:])
     assert starting.end() == 0
+
+
+def test_it_has_no_descriptor_that_a_shell_left_open() -> None:
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    try:
+        started = start_nursery(
+            "tests.ccproxy_site.supervise.scripted_nursery",
+            {**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        links = {os.readlink(fd) for fd in Path(f"/proc/{started.pid}/fd").iterdir()}
+        assert os.readlink(f"/proc/self/fd/{writing}") not in links
+        os.close(started.descriptor)
+        assert os.waitpid(started.pid, 0) == (started.pid, 0)
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def test_an_exit_code_that_nobody_can_know_is_said_as_such() -> None:
