@@ -31,6 +31,14 @@ def test_a_word_is_found_where_the_folded_text_has_it(text: str, word: str) -> N
     assert WordLook(spelled).is_in(lowered(text.encode())) is expected
 
 
+@given(data=st.data(), text=st.text("ßẞﬁﬂﬃﬅﬆİŉẖsſtfilhnaéx", min_size=4, max_size=16))
+def test_a_part_of_a_folded_text_is_found_in_it(data: st.DataObject, text: str) -> None:
+    plain = folded(text)
+    start = data.draw(st.integers(0, len(plain) - 3))
+    word = plain[start : start + data.draw(st.integers(3, 12))]
+    assert WordLook([word]).is_in(lowered(text.encode()))
+
+
 @given(
     word=st.text(st.sampled_from("aeéÅñệ각Ώİß\u0301\u0323"), min_size=1, max_size=6),
     written=st.sampled_from(FORMS),
