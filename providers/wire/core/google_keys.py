@@ -26,6 +26,16 @@ def camel(body: JsonObject) -> JsonObject:
     return body
 
 
+def set_fields(part: JsonObject) -> JsonObject:
+    """Return the fields of a part that are set, in camelCase: proto JSON reads null as unset.
+
+    `{"text": null, "inline_data": {…}}` → `{"inlineData": {…}}`
+    """
+    if None in part.values():
+        part = {key: value for key, value in part.items() if value is not None}
+    return camel(part)
+
+
 def camel_object(value: Any, path: str) -> JsonObject:
     """Require an object, and convert its own keys to camelCase."""
     return camel(an_object(value, path))

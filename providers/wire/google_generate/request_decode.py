@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from providers.base.errors import BadUpstreamStream, MalformedBody
 from providers.base.names import GOOGLE_GENERATE
-from providers.wire.core.google_keys import camel, camel_object
+from providers.wire.core.google_keys import camel, camel_object, set_fields
 from providers.wire.core.ir import (
     Block,
     Foreign,
@@ -146,7 +146,7 @@ def _system(value: Any) -> list[Text]:
     found = objects(parts or [], "systemInstruction.parts")
     return [
         Text(a_string(part["text"], "systemInstruction.parts.text"))
-        for part in found
+        for part in map(set_fields, found)
         if "text" in part
     ]
 
@@ -196,7 +196,7 @@ class _Contents:
         return Turn(_ROLES[role], read_each(parts, ".parts", self._part))
 
     def _part(self, part: JsonObject) -> Block:
-        part = camel(part)
+        part = set_fields(part)
         if "functionCall" in part:
             call = decode_call(part, ".functionCall", f"call_{self._calls}")
             self._calls += 1
@@ -214,7 +214,7 @@ class _Contents:
         text, is_error = _response_text(response)
         content: list[Text | Media | Foreign] = [Text(text)]
         for n, inner in enumerate(objects(raw.get("parts") or [], ".functionResponse.parts")):
-            block = decode_part(camel(inner), f"{path}.parts[{n}]")
+            block = decode_part(set_fields(inner), f"{path}.parts[{n}]")
             if isinstance(block, Media):
                 content.append(block)
         return ToolResult(call_id, content, name, is_error, response=response)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from providers.base.errors import MalformedBody
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
-from providers.wire.core.google_keys import camel
+from providers.wire.core.google_keys import camel, set_fields
 from providers.wire.core.ir import (
     Block,
     Failure,
@@ -141,7 +141,7 @@ def _blocks(candidate: JsonObject) -> list[Block]:
     parts = content.get("parts") if isinstance(content, dict) else None
     blocks: list[Block] = []
     for index, raw in enumerate(objects(parts or [], "parts")):
-        part = camel(raw)
+        part = set_fields(raw)
         if "functionCall" in part:
             blocks.append(decode_call(part, f"parts[{index}].functionCall", new_call_id()))
             continue

@@ -14,7 +14,7 @@ from typing import Any, Final
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.event_json import Watch, event_bodies
-from providers.wire.core.google_keys import camel
+from providers.wire.core.google_keys import camel, set_fields
 from providers.wire.core.ir import (
     Block,
     Citation,
@@ -167,7 +167,7 @@ class GoogleStreamDecoder:
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
         for index, part in enumerate(objects(parts or [], "parts")):
-            self._part(camel(part), f"parts[{index}]", out)
+            self._part(set_fields(part), f"parts[{index}]", out)
         if isinstance(grounding := candidate.get("groundingMetadata"), dict):
             self._ground(decode_grounding(grounding), out)
             self._search = search_of(grounding) or self._search
