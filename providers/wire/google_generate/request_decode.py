@@ -315,13 +315,13 @@ def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
     for index, raw in enumerate(
         objects([raw_tools] if isinstance(raw_tools, dict) else raw_tools, "tools")
     ):
-        entry = camel(raw)
+        entry = set_fields(raw)
         declarations = objects(
             entry.get("functionDeclarations") or [], f"tools[{index}].functionDeclarations"
         )
         for n, declaration in enumerate(declarations):
             tools.append(
-                _declaration(camel(declaration), f"tools[{index}].functionDeclarations[{n}]")
+                _declaration(set_fields(declaration), f"tools[{index}].functionDeclarations[{n}]")
             )
         for key in entry:
             if key != "functionDeclarations":

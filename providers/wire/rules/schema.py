@@ -91,6 +91,7 @@ _INT64: Final = (
     *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
 )
 _WHOLE: Final = re.compile(r"\d{1,18}")
+_VALUES: Final = frozenset({"default", "example"})
 _GOOGLE_ONLY: Final = ("nullable", "propertyOrdering", "example")
 
 Edit = Callable[[JsonObject, str], JsonObject]
@@ -197,10 +198,13 @@ def _with_numbers(schema: JsonObject) -> JsonObject:
 def from_google(schema: JsonObject) -> JsonObject:
     """Convert Google's schema dialect to JSON Schema.
 
-    It has `type: "STRING"`, `nullable` and `propertyOrdering`.
+    It has `type: "STRING"`, `nullable` and `propertyOrdering`. A keyword that is null is not set,
+    but for `default` and `example`, which are values.
     """
 
     def edit(sub: JsonObject, _: str) -> JsonObject:
+        if None in sub.values():
+            sub = {key: sub[key] for key in sub if sub[key] is not None or key in _VALUES}
         kind = sub.get("type")
         sub = _with_numbers(sub)
         is_dialect = isinstance(kind, str) and kind.isupper()

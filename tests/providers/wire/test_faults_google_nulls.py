@@ -49,6 +49,30 @@ def test_a_request_is_the_same_without_them(dst: WireFormatName) -> None:
 
 
 @pytest.mark.parametrize("dst", [A, C, R])
+def test_tools_and_schemas_are_the_same_without_them(dst: WireFormatName) -> None:
+    """SDKs that write each of a tool's kinds write null for all but one."""
+
+    def asked(nulls: dict[str, Any], unset: dict[str, Any]) -> dict[str, Any]:
+        text = {**unset, "type": "STRING", "default": None}
+        schema = {**unset, "type": "OBJECT", "properties": {"a": text}}
+        tool = {**unset, "name": "f", "parameters": schema}
+        config = {"responseMimeType": "application/json", "responseSchema": schema}
+        return {
+            "contents": [{"parts": [{"text": "hi"}]}],
+            "tools": [{**nulls, "functionDeclarations": [tool]}],
+            "generationConfig": config,
+        }
+
+    kinds = ("googleSearch", "codeExecution", "urlContext", "google_search_retrieval")
+    unset = dict.fromkeys(("title", "description", "enum", "required", "nullable"))
+    got, losses = go(asked(dict.fromkeys(kinds), unset), G, dst)
+    wanted, others = go(asked({}, {}), G, dst)
+    assert got == wanted
+    assert list(losses) == list(others)
+    assert "null" in json.dumps(got), "a default may be null"
+
+
+@pytest.mark.parametrize("dst", [A, C, R])
 def test_a_response_is_the_same_without_them(dst: WireFormatName) -> None:
     parts = [{**NULLS, "text": "hi"}, {**NULLS, "functionCall": CALL}, NULLS]
     candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}
