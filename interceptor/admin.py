@@ -11,60 +11,23 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from interceptor.access.client_token import fill_with_new_token
-from interceptor.hooks import HOOKS
+from interceptor.hook_form import HookSettingForm, form_for
 from interceptor.hooks.table import describe_hook
 from interceptor.instances.health import is_fresh
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus, PerplexityModel
-from interceptor.validation import sets_new_hook_path
 from providers.audit.log import caller_of, record_audit
 from providers.config_admin import ConfigModelAdmin, token_page
 from providers.models import Provider
-from providers.services import CODE_REFUSED, may_set_code
 from providers.web.column import column
 from providers.web.json_lines import json_lines
 
 if TYPE_CHECKING:
-    _HookModelForm = forms.ModelForm[HookSetting]
     _TokenModelForm = forms.ModelForm[ClientToken]
 else:
-    _HookModelForm = _TokenModelForm = forms.ModelForm
-
-
-class HookSettingForm(_HookModelForm):
-    """A hook of the pipeline.
-
-    Names outside the built-in ones are accepted only where code may be set.
-    """
-
-    user: Any = None  # set by the admin
-
-    class Meta:
-        model = HookSetting
-        fields = ["stage", "name", "enabled", "position", "params"]
-        labels = {"params": "Parameters"}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "name" in self.fields and not may_set_code(self.user):
-            names = [
-                *HOOKS,
-                *([self.instance.name] if self.instance.name not in ("", *HOOKS) else []),
-            ]
-            widget = UnfoldAdminSelectWidget(choices=[(name, name) for name in names])
-            self.fields["name"].widget = widget
-            self.fields[
-                "name"
-            ].help_text = "Your own functions are set from a file: ccproxy importconfig."
-
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        before = HookSetting.objects.filter(pk=self.instance.pk).first()
-        if sets_new_hook_path(HookSetting(name=name), before) and not may_set_code(self.user):
-            raise forms.ValidationError(CODE_REFUSED)
-        return name
+    _TokenModelForm = forms.ModelForm
 
 
 STAGE_LABELS = {"inbound": "info", "outbound": "primary", "seal": "warning"}
@@ -88,6 +51,8 @@ class HookSettingAdmin(ConfigModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
     ) -> type[forms.ModelForm[Any]]:
+        if self.has_change_permission(request, obj):
+            kw.setdefault("form", form_for(obj))
         form = super().get_form(request, obj, change, **kw)
         return type(form.__name__, (form,), {"user": request.user})
 

@@ -14,17 +14,18 @@ from interceptor.pipeline.hook import Stage, hook
 
 
 class Params(BaseModel):
-    """Parameters of the hook.
+    """Parameters of the hook."""
 
-    `signature` is a text by which commitbee's system prompt is recognised; `instruction` is added
-    to it.
-    """
-
-    signature: str = Field("commitbee", min_length=1)
+    signature: str = Field(
+        "commitbee",
+        min_length=1,
+        description="A text by which commitbee's system prompt is recognised.",
+    )
     instruction: str = Field(
         "Answer with the bare JSON object alone: no code fence, no text before it and none"
         " after it.",
         min_length=1,
+        description="Text that is added to that system prompt.",
     )
 
 

@@ -30,27 +30,35 @@ STREAM: Final = "streamGenerateContent"
 ACTIONS: Final = ("generateContent", STREAM, COUNT)
 _SDK: Final = "google-genai-sdk/"
 _INTERNAL: Final = "/v1internal:"
+_VERSION: Final = r"^[\w.+-]{1,40}$"
 
 
 class Params(BaseModel):
-    """Parameters of the hook.
-
-    `project` is used as it is; without it the account is asked, if `discover` is true. `onboard`
-    registers an account that has no project, for `tier` or the account's default tier.
-    `cli_user_agent` gives requests of Google's SDKs the user agent of Gemini CLI.
-    """
+    """Parameters of the hook."""
 
     model_config = ConfigDict(extra="forbid")
 
-    project: str = Field("", max_length=200)
-    discover: bool = True
-    onboard: bool = False
-    tier: str = Field("", max_length=100)
-    timeout_s: float = Field(10.0, gt=0, le=60)
-    cli_user_agent: bool = False
-    cli_version: str = Field("0.36.0", pattern=r"^[\w.+-]{1,40}$")
-    client_version: str = Field("9.15.1", pattern=r"^[\w.+-]{1,40}$")
-    node_version: str = Field("22.22.2", pattern=r"^[\w.+-]{1,40}$")
+    project: str = Field(
+        "", max_length=200, description="Used as it is; without one the account may be asked."
+    )
+    discover: bool = Field(True, description="Ask the account for its project.")
+    onboard: bool = Field(False, description="Register an account that has no project.")
+    tier: str = Field(
+        "", max_length=100, description="Tier to register for; empty: the account's default."
+    )
+    timeout_s: float = Field(
+        10.0, gt=0, le=60, description="Seconds that the questions to the account may take."
+    )
+    cli_user_agent: bool = Field(
+        False, description="Give requests of Google's SDKs the user agent of Gemini CLI."
+    )
+    cli_version: str = Field(
+        "0.36.0", pattern=_VERSION, description="Version of Gemini CLI in that user agent."
+    )
+    client_version: str = Field(
+        "9.15.1", pattern=_VERSION, description="Version of Google's client library in it."
+    )
+    node_version: str = Field("22.22.2", pattern=_VERSION, description="Version of Node.js in it.")
 
 
 def is_code_assist(ex: Exchange) -> bool:

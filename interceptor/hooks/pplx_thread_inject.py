@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from interceptor.hooks.conversation_key import Texts, key_of, texts_of
 from interceptor.hooks.pplx_requests import is_for_perplexity
@@ -23,15 +23,15 @@ TEXTS: Final = "pplx_texts"
 
 
 class Params(BaseModel):
-    """Parameters of the hook.
-
-    `continue_by_history` continues the thread of a conversation whose texts are known. A request
-    may decide for itself by `pplx.continue_thread`.
-    """
+    """Parameters of the hook."""
 
     model_config = ConfigDict(extra="forbid")
 
-    continue_by_history: bool = False
+    continue_by_history: bool = Field(
+        False,
+        description="Continue the thread of a conversation whose texts are known. A request may"
+        " decide for itself by pplx.continue_thread.",
+    )
 
 
 @dataclass(slots=True)

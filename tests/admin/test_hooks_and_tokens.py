@@ -8,6 +8,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from ccproxy_site.console.api_tokens import token_digest
+from interceptor.hooks import HOOKS
+from interceptor.hooks.table import find_hook
 from interceptor.models import ClientToken, HookSetting
 from interceptor.validation import LAST_PROVIDER_REFUSED
 from providers.models import AuditEntry
@@ -56,6 +58,92 @@ def test_it_works(browser: Client):
 def test_what_could_not_run_is_refused_at_its_field(browser: Client, changes, field):
     assert field in errors(browser.post(ADD, form(**changes)))
     assert not HookSetting.objects.exists()
+
+
+def change_page(setting: HookSetting) -> str:
+    return f"/admin/interceptor/hooksetting/{setting.pk}/change/"
+
+
+def sent(browser: Client, setting: HookSetting) -> dict[str, str]:
+    """Return what a browser sends of the hook's form."""
+    form = browser.get(change_page(setting)).context["adminform"].form
+    values = {name: form[name].value() for name in form.fields}
+    # A box that is not ticked is not sent.
+    ticked = {name: "on" if value is True else value for name, value in values.items()}
+    return {name: value for name, value in ticked.items() if value is not False}
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("verbose_mode", {}),
+        ("commitbee_compat", {"signature": "bee"}),
+        ("commitbee_compat", {}),
+        ("gemini_cli", {"discover": False, "timeout_s": 2.5, "tier": "free-tier"}),
+        ("pplx_thread_inject", {"continue_by_history": True}),
+    ],
+)
+def test_a_hook_that_is_saved_as_it_is_keeps_its_parameters(browser: Client, name, stored):
+    setting = HookSetting.objects.create(stage="outbound", name=name, params=stored)
+    fields = sent(browser, setting)
+    assert "params" not in fields
+    assert browser.post(change_page(setting), fields).status_code == 302
+    setting.refresh_from_db()
+    assert setting.params == stored
+
+
+@pytest.mark.parametrize("name", [name for name in HOOKS if find_hook(name).params])
+def test_each_parameter_of_a_hook_has_a_field_that_says_what_it_is(browser: Client, name):
+    setting = HookSetting.objects.create(stage="outbound", name=name)
+    model = find_hook(name).params
+    assert model is not None
+    form = browser.get(change_page(setting)).context["adminform"].form
+    for parameter, info in model.model_fields.items():
+        field = form.fields[f"param_{parameter}"]
+        assert field.help_text == info.description != ""
+        assert form[f"param_{parameter}"].value() == info.default
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("timeout_s", "0", "Input should be greater than 0"),
+        ("timeout_s", "61", "Ensure this value is less than or equal to 60"),
+        ("timeout_s", "soon", "Enter a number."),
+        ("cli_version", "a b", "String should match pattern"),
+        ("tier", "x" * 101, "Ensure this value has at most 100 characters"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_at_its_own_field(browser: Client, field, value, problem):
+    setting = HookSetting.objects.create(stage="outbound", name="gemini_cli")
+    fields = sent(browser, setting) | {f"param_{field}": value}
+    (found,) = errors(browser.post(change_page(setting), fields)).items()
+    assert found[0] == f"param_{field}"
+    assert found[1][0].startswith(problem)
+    setting.refresh_from_db()
+    assert setting.params == {}
+
+
+def test_parameters_change_and_an_empty_field_is_the_default(browser: Client):
+    setting = HookSetting.objects.create(
+        stage="outbound", name="gemini_cli", params={"tier": "free-tier", "cli_version": "1.0"}
+    )
+    fields = sent(browser, setting)
+    fields |= {"param_onboard": "on", "param_tier": "", "param_cli_version": ""}
+    del fields["param_discover"]
+    assert browser.post(change_page(setting), fields).status_code == 302
+    setting.refresh_from_db()
+    assert setting.params == {"onboard": True, "discover": False}
+
+
+def test_another_hook_takes_no_parameters_of_the_one_before(browser: Client):
+    setting = HookSetting.objects.create(
+        stage="outbound", name="commitbee_compat", params={"signature": "bee"}
+    )
+    fields = sent(browser, setting) | {"name": "verbose_mode"}
+    assert browser.post(change_page(setting), fields).status_code == 302
+    setting.refresh_from_db()
+    assert (setting.name, setting.params) == ("verbose_mode", {})
 
 
 def test_an_own_function_needs_the_flag(browser: Client, settings):
