@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -71,10 +72,13 @@ def frames_of(flow: Flow, limit: int = MAX_MESSAGES) -> list[Frame]:
 
 def turns_of(flow: Flow) -> list[TurnRow]:
     """Return the turns of a websocket in order; none if no model was asked."""
-    if not flow.is_websocket:
-        return []
+    return rows_of(flow, frames_of(flow)) if flow.is_websocket else []
+
+
+def rows_of(flow: Flow, frames: Iterable[Frame]) -> list[TurnRow]:
+    """Return the turns that some messages of a websocket make."""
     rows: dict[int, TurnRow] = {}
-    for turn in socket_turns(frames_of(flow)):
+    for turn in socket_turns(frames):
         rows[turn.number] = _row(flow, turn, rows)
     return list(rows.values())
 
@@ -103,7 +107,10 @@ def _as_flow(connection: Flow, turn: SocketTurn) -> Flow:
         asked=turn.asked,
         tool_result=turn.tool_result,
         said=turn.said,
-        error=turn.failure,
+        error=turn.failure or (connection.error if turn.is_running else ""),
+        state=_state(connection, turn),
+        status_code=connection.status_code,
+        is_websocket=True,
         duration_ms=turn.duration_ms,
         first_event_ms=turn.wait_ms,
         request_size_bytes=turn.sent_bytes,
@@ -113,6 +120,15 @@ def _as_flow(connection: Flow, turn: SocketTurn) -> Flow:
     if turn.metered is not None:
         _price(flow, turn.metered)
     return flow
+
+
+def _state(connection: Flow, turn: SocketTurn) -> str:
+    if turn.failure:
+        return Flow.State.ERROR
+    if not turn.is_running:
+        return Flow.State.DONE
+    is_open = connection.state == Flow.State.LIVE
+    return Flow.State.LIVE if is_open else Flow.State.ERROR
 
 
 def _price(flow: Flow, metered: Metered) -> None:

@@ -86,6 +86,15 @@ class Row:
     cache_share: float | None
     cache_lost: bool
     bar: Bar | None = None
+    turn: int = 0
+    """Number of an earlier turn of a websocket; 0 for anything else."""
+    rewound: bool = False
+    """It goes on from an earlier message with other words."""
+
+    @property
+    def anchor(self) -> str:
+        """Id of its response on a page."""
+        return f"m-{self.flow.pk}-{self.turn}" if self.turn else f"m-{self.flow.pk}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +293,7 @@ def _rows(flows: Sequence[Flow], threads: dict[str, Thread]) -> list[Row]:
                 since_ms=since.total_seconds() * 1000,
                 cache_share=cache_share(read, flow.input_tokens),
                 cache_lost=lost,
+                rewound=is_rewound(flow),
             )
         )
     return rows

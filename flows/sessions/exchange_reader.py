@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from flows.lineage.socket_turns import Frame
+from flows.lineage.turn_rows import TurnRow, rows_of
 from flows.models import Flow, FlowParts
 from flows.queries import selectors
 from flows.reading.body_view import side_body
 from flows.reading.decoded import Answer, format_of, read_answer, read_request
-from flows.reading.websocket_chat import socket_exchange
+from flows.reading.websocket_chat import PATH, socket_exchange
 from flows.sides import FlowSide, answer_side
 from providers.base.names import OPENAI_RESPONSES, WireFormatName
 from providers.wire.core.ir import Request
+from providers.wire.core.jsonio import dumps
 
 MAX_READ_BYTES: Final = 64 * 1024 * 1024
 """Requests that are read for one page, before they are decompressed."""
@@ -35,6 +38,10 @@ class Exchange:
     request_body: bytes = b""
     answer_body: bytes = b""
     """Bodies without content encoding, if the reader keeps them."""
+    turn: TurnRow | None = None
+    """The turn of a websocket that it is."""
+    earlier: list[Exchange] = field(default_factory=list)
+    """The turns of a websocket before its last one, which is the exchange itself."""
 
 
 class ExchangeReader:
@@ -147,7 +154,10 @@ def _answer_format(exchange: Exchange, side: FlowSide) -> WireFormatName | None:
 
 
 def _read_websocket(exchange: Exchange) -> None:
-    """Read the last request of a websocket, with everything that led to it, and its response."""
+    """Read the last request of a websocket, with everything that led to it, and its response.
+
+    A client may begin anew on the same connection, so that the last request has not everything.
+    """
     messages = selectors.telling_messages(exchange.flow.pk)
     bodies = selectors.load_bodies(message.body_digest for message in messages)
     frames = [(message.from_client, bodies.get(message.body_digest, b"")) for message in messages]
@@ -156,3 +166,26 @@ def _read_websocket(exchange: Exchange) -> None:
     exchange.request = request
     exchange.answer = answer or Answer()
     exchange.is_read = True
+    turns = [
+        Frame(message.seq, message.at_ms, message.from_client, data)
+        for message, (_, data) in zip(messages, frames, strict=True)
+    ]
+    rows = rows_of(exchange.flow, turns)
+    exchange.turn = rows[-1] if rows else None
+    exchange.earlier = [_exchange_of(row) for row in rows[:-1] if row.turn.items]
+
+
+def _exchange_of(row: TurnRow) -> Exchange:
+    """Return a turn of a websocket that has a response."""
+    answer = read_answer(OPENAI_RESPONSES, dumps({"output": row.turn.items}), 200)
+    if row.turn.failure:
+        answer = Answer(answer.blocks, failure=row.turn.failure, complete=False)
+    request = read_request(OPENAI_RESPONSES, PATH, dumps(row.turn.request)).request
+    return Exchange(
+        row.flow,
+        OPENAI_RESPONSES,
+        answer=answer,
+        request=request,
+        is_read=True,
+        turn=row,
+    )

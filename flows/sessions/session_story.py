@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from flows.display.session_names import Opening, title_of
@@ -109,8 +109,27 @@ _Members = list[tuple[Row, Exchange]]
 def _by_thread(rows: Sequence[Row], exchanges: Sequence[Exchange]) -> dict[str, _Members]:
     threads: dict[str, _Members] = {}
     for row, exchange in zip(rows, exchanges, strict=True):
-        threads.setdefault(row.thread.key, []).append((row, exchange))
+        members = threads.setdefault(row.thread.key, [])
+        for turn in exchange.earlier:
+            members.append((_row_of_turn(row, turn, is_last=False), turn))
+        members.append((_row_of_turn(row, exchange, is_last=True), exchange))
     return threads
+
+
+def _row_of_turn(row: Row, exchange: Exchange, *, is_last: bool) -> Row:
+    """Return a row with the facts of one turn of a websocket; that of another flow as it is."""
+    if exchange.turn is None:
+        return row
+    turn = exchange.turn.turn
+    return replace(
+        row,
+        flow=exchange.turn.flow,
+        since_ms=row.since_ms + turn.began_ms,
+        cache_share=exchange.turn.cache_share,
+        cache_lost=bool(exchange.turn.lost_tokens) and not turn.is_rewind,
+        turn=0 if is_last else turn.number,
+        rewound=turn.is_rewind,
+    )
 
 
 _Origin = dict[int, tuple[str, int]]
