@@ -15,7 +15,7 @@ from django.conf import settings
 from interceptor.config.transfer.migration_names import brought_migrations
 from interceptor.config.transfer.new_tables import STATEMENTS_FILE, made_by
 from tests.environment import ROOT
-from tests.new_database import NAME, put_tables
+from tests.new_database import NAME, migrate
 from tests.new_tables import statements_of
 
 _OPEN = """
@@ -39,7 +39,7 @@ def test_a_new_migration_needs_new_statements() -> None:
 
 
 def test_the_statements_describe_a_migrated_database(tmp_path: Path) -> None:
-    put_tables(tmp_path)
+    migrate(tmp_path)
     migrated = statements_of(tmp_path / NAME)
     assert STATEMENTS_FILE.read_text().splitlines() == migrated, "run: make tables"
 
