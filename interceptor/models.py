@@ -8,8 +8,6 @@ from interceptor.validation import validate_client_token, validate_hook_setting
 from providers.fields import EncryptedTextField
 from providers.models import ConfigManager
 
-STAGES = {"inbound": "inbound", "outbound": "outbound", "seal": "seal"}
-
 
 class HookSetting(models.Model):
     """One hook of the pipeline: stage, place and parameters."""

@@ -1,4 +1,4 @@
-"""Reads of links: the place of a flow in its session, and the calls of a session by thread."""
+"""Reads of links: the place of a flow in its session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from typing import Final
 
 from django.db import DatabaseError
-from django.db.models import QuerySet
 
 from flows.lineage.linker import Linker, pending
 from flows.models import Flow, FlowLink
@@ -26,20 +25,6 @@ def link_of(flow: Flow) -> FlowLink | None:
     if flow.indexed is None:
         _link_now(flow)
     return FlowLink.objects.filter(pk=flow.pk).first()
-
-
-def links_of_session(session: str) -> QuerySet[FlowLink]:
-    """Return the links of a session with their flows, oldest first.
-
-    `session` is a client's id, or a guessed one that begins with "~" (see `FlowLink.session`).
-    """
-    links = FlowLink.objects.filter(session=session).select_related("flow")
-    return links.order_by("flow__started_at", "flow_id")
-
-
-def links_of_flows(ids: list[str]) -> dict[str, FlowLink]:
-    """Return the links of some flows by the flow's id; flows without one are left out."""
-    return {str(link.flow_id): link for link in FlowLink.objects.filter(pk__in=ids)}
 
 
 def _link_now(flow: Flow) -> None:

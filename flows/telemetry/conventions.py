@@ -16,7 +16,6 @@ GENAI_COMMIT: Final = "002c8a6ea1c8a42b14a4527db83b3cabcded610a"
 # --- general conventions
 
 HTTP_METHOD: Final = "http.request.method"
-HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
 HTTP_REQUEST_SIZE: Final = "http.request.body.size"
 HTTP_RESPONSE_SIZE: Final = "http.response.body.size"

@@ -34,12 +34,6 @@ class RequestHead:
         """True for HTTP/2 and HTTP/3, whose header values are framed, not delimited."""
         return self.http_version in ("HTTP/2.0", "HTTP/3")
 
-    @property
-    def host_value(self) -> str:
-        """The value that names the host: :authority first (RFC 9113, 8.3.1), else Host."""
-        named = HeaderMap(self.fields).get("host") or ""
-        return (self.authority or named) if self.multiplexed else named
-
     def address(self) -> tuple[str, str, int]:
         """Return the scheme, host and port that the client believes it talks to.
 

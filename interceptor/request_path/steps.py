@@ -42,11 +42,3 @@ STEPS: tuple[Step, ...] = (
     Step("seal_hooks", run_seal),
     Step("aws_signature", sign_for_aws),
 )
-
-
-async def run_steps(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
-    """Run all steps until one ends the request; for callers without a chain of addons."""
-    for step in STEPS:
-        if state.answer is not None:
-            return
-        await step.run(state, exchange, around)

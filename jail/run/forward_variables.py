@@ -13,11 +13,6 @@ PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 DIRECT: Final = ("127.0.0.1", "localhost", "::1")
 """Hosts that are reached directly: the proxy refuses this machine."""
 _OTHERS: Final = ("ALL_PROXY", "all_proxy")
-IGNORED_BY: Final = (
-    "Java (its proxy is set by properties, which take no credentials), Node before 22.21 (its own"
-    " fetch and https; programs that bring a proxy agent do use it), and programs with a resolver"
-    " or a network stack of their own: ccproxy jail shows those"
-)
 
 
 def forward_variables(url: str, bundle: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -103,19 +103,6 @@ class Replacement:
                 os.fchown(descriptor, old.st_uid, old.st_gid)
 
 
-def write_document(path: Path, document: Document) -> None:
-    """Replace the file.
-
-    Raises:
-        BadCredentialFile, OSError: it cannot be written; the old file stands.
-    """
-    replacement = Replacement(path)
-    try:
-        replacement.commit(document)
-    finally:
-        replacement.close()
-
-
 def _encode(document: Document, path: Path) -> bytes:
     """Return the document as JSON, in lines when the old file was."""
     try:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 
 from providers.auth.logins import OAuthLogins, RefreshLimits
-from providers.auth.refresh_settings import limits_of, proxies_of
+from providers.auth.refresh_settings import limits_of
 from providers.auth.registry import SECRETS
-from providers.base.upstream_proxy import UpstreamProxies
 from providers.credentials.shared_state import DatabaseLogins
 from providers.fields import keyring
 
@@ -15,11 +14,6 @@ from providers.fields import keyring
 def refresh_limits() -> RefreshLimits:
     """Return the limits that `auth` of the server settings names."""
     return limits_of(settings.CCPROXY)
-
-
-def upstream_proxies() -> UpstreamProxies:
-    """Return the proxies of the setting and the variables; logs and records hide their secrets."""
-    return proxies_of(settings.CCPROXY)
 
 
 def stored_logins() -> OAuthLogins:

@@ -7,7 +7,7 @@ Labels are missing or wrong at many servers: a stream as `application/json`, JSO
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from providers.base.errors import BadUpstreamStream
 from providers.wire.core.event_json import lenient_loads
@@ -90,11 +90,6 @@ def failure_at_end(body: bytes, status: int) -> Failure | None:
     if is_events(body):
         return _failure_in_stream(body, max(len(body) - TAIL_BYTES, 0))
     return failure_in_answer(body, status) if len(body) <= SMALL_BYTES else None
-
-
-def parsed_failure(body: Any) -> Failure | None:
-    """Return the failure that a parsed body of status 200 reports, or None."""
-    return reported_failure(body, 502)
 
 
 def _failure_in_stream(body: bytes, start: int) -> Failure | None:

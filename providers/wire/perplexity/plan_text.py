@@ -9,7 +9,6 @@ from providers.wire.core.ir import JsonObject
 from providers.wire.core.jsonio import loads
 from providers.wire.perplexity.step_lines import QUESTIONS, StepLines, questions_of
 
-USAGES: Final = ("pro_search_steps", "plan", "reasoning_plan_block")
 _GOAL: Final = re.compile(r"/goals/(\d+)(?:/description)?")
 _STEP: Final = re.compile(r"/steps/(\d+|-)")
 
