@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_DESCRIPTORS = 64
 _LENGTH = struct.Struct(">I")
 
