@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from interceptor.config.files.directory import config_dir
 from jail.run.base_urls import Route, new_run
@@ -205,11 +206,14 @@ def _open(directory: Path, found: Found, run: str) -> None:
 
 def _summarize(run: str, found: Found, program: str, database: Database) -> None:
     """Write the summary. A database that cannot be read must not change the command's exit code."""
+    from interceptor.operate.liveness import RecordWatch
     from jail.run.console_link import run_link
     from jail.run.run_totals import summary
 
+    proxy = urlsplit(found.proxy_url)
+    watch = RecordWatch(proxy.hostname or "", proxy.port or 0)
     try:
-        text = summary(run, database())
+        text = summary(run, database(), watch.is_stored)
     except Exception as exc:
         _say(f"the summary cannot be read: {exc}")
         return

@@ -109,6 +109,7 @@ class ProxyProcess:
         )
         self._notes = RemoteNotes(self._link.questions)
         self._writer = RingWriter(self._ring, self._link.ring_bell)
+        self._recording.positions = lambda: self._writer.positions
         self._sink = RingSink(self._writer, self._body_so_far, self._is_active.set)
         follow(self._control, self._heard)
         resolver = self._make_resolver()

@@ -210,6 +210,11 @@ class RingWriter:
         return self._ring.capacity
 
     @property
+    def positions(self) -> tuple[int, int]:
+        """Bytes that were ever put into the ring, and those of them whose records are stored."""
+        return self._written, self._words[_COMMITTED]
+
+    @property
     def free_bytes(self) -> int:
         """Largest payload that `put` accepts now."""
         limit = self._segments.limit(self._words[_COMMITTED])

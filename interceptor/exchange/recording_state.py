@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 RECORDING_HEADER = "x-ccproxy-recording"
@@ -18,6 +18,9 @@ class RecordingState:
     """Responses carry a header while flows are not stored."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """Stored flows that wait for `links` and for the `search` index; empty while unknown."""
+
+    positions: Callable[[], tuple[int, int]] | None = None
+    """Returns how much this proxy has recorded in its life, in bytes, and how much is stored."""
 
     @property
     def header(self) -> str:

@@ -35,6 +35,27 @@ def recording_problem(host: str, port: int) -> str:
     return str(_health(host, port).get("recording", ""))
 
 
+class RecordWatch:
+    """Watch of a proxy's record: is everything stored that was recorded until the first question?
+
+    Workers answer in turn, and each knows its own records only; so those of one that never answers
+    are not waited for.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._wanted: dict[int, int] = {}
+
+    def is_stored(self) -> bool | None:
+        """Return whether that is stored; None if no proxy says it, or it records nothing now."""
+        health = _health(self._host, self._port)
+        record = health.get("record")
+        if not isinstance(record, dict) or health.get("recording"):
+            return None
+        wanted = self._wanted.setdefault(int(record["proxy"]), int(record["recorded"]))
+        return int(record["stored"]) >= wanted
+
+
 def _health(host: str, port: int) -> dict[str, Any]:
     """Return what /health says; {} where nothing answers, or something else than a proxy."""
     try:

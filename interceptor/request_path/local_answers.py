@@ -18,6 +18,8 @@ carry content, which the record has to show, and only their provider knows the r
 
 from __future__ import annotations
 
+import os
+
 import orjson
 
 from interceptor.exchange.flow_state import FlowState, OwnAnswer
@@ -89,6 +91,9 @@ def _health(state: FlowState, around: Surroundings) -> dict[str, object]:
     found["revision"] = state.snapshot.revision
     if around.recording.waiting:
         found["waiting"] = dict(around.recording.waiting)
+    if around.recording.positions is not None:
+        recorded, stored = around.recording.positions()
+        found["record"] = {"proxy": os.getpid(), "recorded": recorded, "stored": stored}
     if around.recording.problem:
         # The status code stays 200: requests are answered all the same.
         found |= {"status": "degraded", "recording": around.recording.problem}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flows.display.units import count, percent, plural, usd
@@ -12,34 +12,51 @@ from providers.reading.database_reader import Read
 from providers.reading.plain_reader import reading
 
 WAIT_S: Final = 2.0
-"""For flows that are still being stored when the command has ended."""
+"""For flows that still run when the command has ended, or whose record is unknown."""
+STORE_S: Final = 15.0
+"""For flows that are still being stored. A machine that does other things may be slow."""
 _SETTLE_S: Final = 0.3
 _POLL_S: Final = 0.05
 
 
-def summary(run: str, database: Mapping[str, Any]) -> str:
+type IsStored = Callable[[], bool | None]
+"""See `RecordWatch.is_stored`."""
+
+
+def summary(run: str, database: Mapping[str, Any], is_stored: IsStored) -> str:
     """Return the sentence about the run's flows, "" where none came through.
 
-    Waits a moment for the flows that are just being stored.
+    Waits for the flows that are just being stored.
 
     Args:
+        run: name of the run.
         database: an entry of Django's `DATABASES`.
+        is_stored: tells whether what was recorded until its first call is stored.
 
     Raises:
         UnreadableDatabase: the database cannot be read.
     """
     with reading(database) as read:
-        totals = _settled(read, run)
+        totals = _settled(read, run, is_stored)
     return sentence(totals) if totals.requests else ""
 
 
-def _settled(read: Read, run: str) -> RunSums:
-    """Return the totals once no flow of the run is open and their number has settled."""
+def _settled(read: Read, run: str, is_stored: IsStored) -> RunSums:
+    """Return the totals once all flows of the run are stored and none is open."""
     began = time.monotonic()
     while True:
-        waited = time.monotonic() - began
+        # Asked first: what it says is true of the rows that are read then.
+        known = is_stored()
         totals = run_sums(read, run)
-        if waited > WAIT_S or (not totals.running and waited > _SETTLE_S):
+        waited = time.monotonic() - began
+        if known is None:
+            # No flow may mean that the first one is still on its way.
+            is_over = waited > WAIT_S or (not totals.running and waited > _SETTLE_S)
+        elif known:
+            is_over = waited > WAIT_S or not totals.running
+        else:
+            is_over = waited > STORE_S
+        if is_over:
             return totals
         time.sleep(_POLL_S)
 

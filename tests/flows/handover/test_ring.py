@@ -68,6 +68,16 @@ def test_a_full_ring_takes_nothing_more_and_keeps_what_it_has(ring: Ring) -> Non
     assert read_all(reader) == [(2, b"again")]
 
 
+def test_the_writer_knows_how_much_it_put_and_how_much_of_that_is_stored(ring: Ring) -> None:
+    writer, reader = RingWriter(ring, quiet), RingReader(ring)
+    assert writer.positions == (0, 0)
+    assert writer.put(1, b"a flow") and writer.put(1, b"another")
+    first, second = reader.frames(1 << 20)
+    assert writer.positions == (second.end, 0)
+    reader.release(first.end)
+    assert writer.positions == (second.end, first.end)
+
+
 @pytest.mark.parametrize("size_bytes", [1, 100, 4096, 10**6, 3 * 10**7, 10**9])
 def test_rings_of_any_size_hold_nearly_that_much(size_bytes: int) -> None:
     ring = Ring.create(size_bytes)
