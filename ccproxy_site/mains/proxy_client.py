@@ -115,6 +115,8 @@ class ProxyClient:
                 elif "facts" in words:
                     self._facts = words["facts"]
                     self._on_facts()
+                elif "hurry" in words:
+                    self._writer.hurry(at_once=True)
         finally:
             self.is_open = False
             await answers.close()

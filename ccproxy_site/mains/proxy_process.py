@@ -57,6 +57,7 @@ from providers.base.version import product_version
 logger = logging.getLogger("ccproxy")
 
 FACTS_EVERY_S = 1.0
+HURRY_EVERY_S = 0.25
 
 
 class ProxyProcess:
@@ -98,6 +99,7 @@ class ProxyProcess:
         self._store = ConfigStore(Snapshot())
         self._proxy: Proxy | None = None
         self._refused: dict[str, Any] = {}
+        self._hurried_at = 0.0
         self._recording = RecordingState(tells_clients=self._settings.flows.not_recorded_header)
         self._is_active = asyncio.Event()
         self._link = RecorderLink(
@@ -110,6 +112,7 @@ class ProxyProcess:
         self._notes = RemoteNotes(self._link.questions)
         self._writer = RingWriter(self._ring, self._link.ring_bell)
         self._recording.positions = lambda: self._writer.positions
+        self._recording.hurry = self._hurry_record
         self._sink = RingSink(self._writer, self._body_so_far, self._is_active.set)
         follow(self._control, self._heard)
         resolver = self._make_resolver()
@@ -183,6 +186,12 @@ class ProxyProcess:
 
     def _heard_of_waiting(self, flows: Mapping[str, int]) -> None:
         self._recording.waiting = flows
+
+    def _hurry_record(self) -> None:
+        # Whoever reaches the port may ask for it.
+        if time.monotonic() - self._hurried_at >= HURRY_EVERY_S:
+            self._hurried_at = time.monotonic()
+            self._link.say(hurry=True)
 
     def _heard_of_notes(self, sessions: frozenset[str]) -> None:
         self._notes.hear(sessions)

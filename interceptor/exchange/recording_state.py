@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 RECORDING_HEADER = "x-ccproxy-recording"
+RECORD_NOW = "record=now"
+"""Query of /health that has running flows stored soon. As all of /health, it needs no token."""
 
 
 @dataclass(slots=True)
@@ -21,6 +23,9 @@ class RecordingState:
 
     positions: Callable[[], tuple[int, int]] | None = None
     """Returns how much this proxy has recorded in its life, in bytes, and how much is stored."""
+
+    hurry: Callable[[], None] = lambda: None
+    """Has the states of running flows stored soon, which wait for newer ones."""
 
     @property
     def header(self) -> str:

@@ -12,6 +12,8 @@ from providers.base.loopback import reachable_host
 
 CONNECT_TIMEOUT_S = 0.5
 HEALTH_TIMEOUT_S = 2.0
+RECORD_NOW = "record=now"
+"""Query that has running flows stored soon, as in `interceptor/exchange/recording_state.py`."""
 _MOST_BYTES = 64 * 1024
 PROXY_DOWN, CONSOLE_DOWN, MCP_DOWN = 1, 2, 4
 
@@ -48,7 +50,7 @@ class RecordWatch:
 
     def is_stored(self) -> bool | None:
         """Return whether that is stored; None if no proxy says it, or it records nothing now."""
-        health = _health(self._host, self._port)
+        health = _health(self._host, self._port, RECORD_NOW)
         record = health.get("record")
         if not isinstance(record, dict) or health.get("recording"):
             return None
@@ -56,16 +58,16 @@ class RecordWatch:
         return int(record["stored"]) >= wanted
 
 
-def _health(host: str, port: int) -> dict[str, Any]:
+def _health(host: str, port: int, query: str = "") -> dict[str, Any]:
     """Return what /health says; {} where nothing answers, or something else than a proxy."""
     try:
-        health = json.loads(_get_health(reachable_host(host), port))
+        health = json.loads(_get_health(reachable_host(host), port, query))
     except (OSError, ValueError):
         return {}
     return health if isinstance(health, dict) else {}
 
 
-def _get_health(host: str, port: int) -> bytes:
+def _get_health(host: str, port: int, query: str) -> bytes:
     """Return the body of /health.
 
     Without `http.client`, whose import takes as long as `ccproxy status` itself. The proxy closes
@@ -77,7 +79,8 @@ def _get_health(host: str, port: int) -> bytes:
     """
     deadline = time.monotonic() + HEALTH_TIMEOUT_S
     authority = f"[{host}]" if ":" in host else host
-    request = f"GET /health HTTP/1.1\r\nHost: {authority}:{port}\r\nConnection: close\r\n\r\n"
+    path = f"/health?{query}" if query else "/health"
+    request = f"GET {path} HTTP/1.1\r\nHost: {authority}:{port}\r\nConnection: close\r\n\r\n"
     response = b""
     with socket.create_connection((host, port), timeout=HEALTH_TIMEOUT_S) as connection:
         connection.sendall(request.encode())

@@ -24,6 +24,7 @@ import orjson
 
 from interceptor.exchange.flow_state import FlowState, OwnAnswer
 from interceptor.exchange.notify import SECRET_HEADER, take_notification
+from interceptor.exchange.recording_state import RECORD_NOW
 from interceptor.hooks.inject_auth import sentinel_provider
 from interceptor.notes.notification import NOTIFY_PATH
 from interceptor.pipeline.exchange import Exchange
@@ -66,6 +67,8 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
         found = {"status": "ok"}
     elif path == "/health":
         found = _health(state, around)
+        if RECORD_NOW in query.split("&"):
+            around.recording.hurry()
     elif path == "/" and sentinel is None:
         found = {"status": "ok", "service": "ccproxy", "version": around.version}
         found["message"] = GREETING

@@ -49,13 +49,12 @@ def _settled(read: Read, run: str, is_stored: IsStored) -> RunSums:
         known = is_stored()
         totals = run_sums(read, run)
         waited = time.monotonic() - began
-        if known is None:
-            # No flow may mean that the first one is still on its way.
-            is_over = waited > WAIT_S or (not totals.running and waited > _SETTLE_S)
-        elif known:
-            is_over = waited > WAIT_S or not totals.running
-        else:
+        # A proxy records a request when it has run for a moment: the first may be on its way.
+        is_settled = waited > _SETTLE_S or (known is True and totals.requests > 0)
+        if known is False:
             is_over = waited > STORE_S
+        else:
+            is_over = waited > WAIT_S or (is_settled and not totals.running)
         if is_over:
             return totals
         time.sleep(_POLL_S)

@@ -63,8 +63,10 @@ def no_database(_: object) -> Iterator[None]:
         ({0: ONE}, {0: True}, "1 request", 0.0),
         # A slow machine stores the flow after five seconds, where it was called none before.
         ({0: NOTHING, 5: ONE}, {0: False, 5: True}, "1 request", 5.0),
-        # Nothing came, and that is known.
-        ({0: NOTHING}, {0: True}, "", 0.0),
+        # Nothing came, and nothing is on its way.
+        ({0: NOTHING}, {0: True}, "", 0.3),
+        # A client that has just ended: its request was not recorded yet.
+        ({0: NOTHING, 0.2: ONE}, {0: True}, "1 request", 0.2),
         # The database is away.
         ({0: NOTHING}, {0: False}, "", STORE_S),
         # Nobody tells: as long as before.
@@ -103,6 +105,6 @@ def test_what_was_recorded_later_is_not_waited_for(monkeypatch: pytest.MonkeyPat
         health(1, 900, 100) | {"recording": "the database does not take flows"},
         {},
     ]
-    monkeypatch.setattr(liveness, "_health", lambda host, port: answers.pop(0))
+    monkeypatch.setattr(liveness, "_health", lambda *_: answers.pop(0))
     watch = RecordWatch("127.0.0.1", 4000)
     assert [watch.is_stored() for _ in range(6)] == [False, False, True, True, None, None]

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from interceptor.operate.liveness import RecordWatch
 from tests.e2e import raw
 from tests.e2e.conftest import config_for
 from tests.e2e.process import Interceptor, running, wait_until
@@ -171,3 +172,30 @@ def refuses(port: int) -> bool:
             return False
     except ConnectionRefusedError:
         return True
+
+
+def test_what_health_calls_stored_is_in_the_database_also_of_a_running_flow(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
+    def recorded() -> int:
+        health = httpx.get(f"{interceptor.url}/health", trust_env=False).json()
+        return int(health["record"]["recorded"])
+
+    before, go_on = recorded(), threading.Semaphore(0)
+    upstream.scripts["/v1/messages"] = sse(delta(0), delta(1), paced_by=go_on)
+    url, headers = f"{interceptor.url}/v1/messages", dict([KEY, *_LENGTH])
+    with httpx.stream("POST", url, content=BODY, headers=headers, trust_env=False) as answer:
+        flow_id = answer.headers["x-ccproxy-flow"]
+        arriving = answer.iter_raw()
+        next(arriving)
+        wait_until(lambda: recorded() > before, "the running flow is recorded")
+        watch = RecordWatch("127.0.0.1", interceptor.port)
+        wait_until(lambda: watch.is_stored() is True, "the running flow is stored")
+        (row,) = interceptor.rows(f"select state from flows_flow where id = '{flow_id}'")
+        assert row["state"] == "live"
+        go_on.release()
+        assert b"piece 1" in b"".join(arriving)
+    watch = RecordWatch("127.0.0.1", interceptor.port)
+    wait_until(lambda: watch.is_stored() is True, "the ended flow is stored")
+    (row,) = interceptor.rows(f"select state from flows_flow where id = '{flow_id}'")
+    assert row["state"] == "done"

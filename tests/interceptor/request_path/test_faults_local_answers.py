@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from interceptor.exchange.recording_state import RecordingState
 from interceptor.notes.notification import NOTIFY_PATH
+from interceptor.operate.liveness import RecordWatch
 from interceptor.request_path.local_answers import UNRECORDED_PATHS
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
@@ -82,3 +84,22 @@ def test_health_says_what_waits_as_the_recorder_counts_it(upstream: Upstream) ->
             recording.waiting = {"links": links, "search": search}
             # Flows that wait are recorded: nothing is degraded.
             assert (told()["waiting"], told()["status"]) == (recording.waiting, "ok")
+
+
+def test_health_tells_how_much_of_the_record_is_stored_and_hurries_it(upstream: Upstream) -> None:
+    hurried: list[int] = []
+    recording = RecordingState()
+    with running_proxy(snapshot(provider("up", upstream.port)), recording=recording) as proxy:
+        assert "record" not in httpx.get(f"{proxy.url}/health").json()
+        recording.positions = lambda: (81920, 77824)
+        recording.hurry = lambda: hurried.append(1)
+        told = httpx.get(f"{proxy.url}/health").json()
+        assert told["record"] == {"proxy": os.getpid(), "recorded": 81920, "stored": 77824}
+        assert not hurried
+        watch = RecordWatch("127.0.0.1", proxy.port)
+        assert watch.is_stored() is False
+        assert hurried == [1]
+        recording.positions = lambda: (99999, 81920)
+        assert watch.is_stored() is True
+        recording.problem = "the database does not take flows"
+        assert watch.is_stored() is None
