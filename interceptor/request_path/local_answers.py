@@ -35,7 +35,7 @@ from interceptor.transform.model_lists import models_response
 from providers.wire.detect import canonical_path
 
 HELLO_PATH = "/api/hello"
-UNRECORDED_PATHS = ("/", "/health", HELLO_PATH, NOTIFY_PATH)
+UNRECORDED_PATHS = ("/", "/health", f"/health?{RECORD_NOW}", HELLO_PATH, NOTIFY_PATH)
 """Recording what the proxy answers there would drown the traffic."""
 MODELS_PATH = "/v1/models"
 GREETING = (
