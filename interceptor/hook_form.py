@@ -137,12 +137,11 @@ def _field(name: str, info: FieldInfo) -> forms.Field:
             required=False, label=label, help_text=help_text, widget=UnfoldBooleanWidget
         )
     if info.annotation in (int, float):
-        limits = _limits(info)
         return forms.FloatField(
             required=False,
             label=label,
             help_text=help_text,
-            max_value=limits.get("le"),
+            max_value=_limit(info, "le"),
             widget=UnfoldAdminDecimalFieldWidget,
         )
     is_long = len(str(info.default)) > _LONG_CHARS
@@ -150,16 +149,14 @@ def _field(name: str, info: FieldInfo) -> forms.Field:
         required=False,
         label=label,
         help_text=help_text,
-        max_length=_limits(info).get("max_length"),
+        max_length=_limit(info, "max_length"),
         widget=ShortTextarea if is_long else UnfoldAdminTextInputWidget,
     )
 
 
-def _limits(info: FieldInfo) -> dict[str, Any]:
-    """Return the bounds of a parameter: `Field(10.0, gt=0, le=60)` → gt and le."""
-    found: dict[str, Any] = {}
-    for bound in info.metadata:
-        for name in ("gt", "ge", "le", "max_length"):
-            if hasattr(bound, name):
-                found[name] = getattr(bound, name)
-    return found
+def _limit(info: FieldInfo, name: str) -> Any:
+    """Return a bound of a parameter: `Field(10.0, gt=0, le=60)`, "le" → 60; None without it.
+
+    The others are checked by the hook's own model.
+    """
+    return next((getattr(bound, name) for bound in info.metadata if hasattr(bound, name)), None)
