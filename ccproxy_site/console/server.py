@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WEBSOCKET_MAX_MESSAGE_BYTES = 256 * 1024
 HTTP_TIMEOUT_S = 120
-_NEVER_USED: Final = (
+NEVER_USED: Final = (
     # Its listener speaks plain HTTP/1; TLS and HTTP/2 are those of a proxy in front of it.
     "OpenSSL",
     "service_identity",
@@ -71,7 +71,7 @@ class ConsoleService:
 
 def _install_reactor(loop: asyncio.AbstractEventLoop) -> None:
     """Put Twisted on `loop`, before any other module of Twisted chooses a reactor."""
-    with left_out(*_NEVER_USED):
+    with left_out(*NEVER_USED):
         from twisted.internet.asyncioreactor import AsyncioSelectorReactor
         from twisted.internet.main import installReactor
         from twisted.internet.posixbase import PosixReactorBase
@@ -91,7 +91,7 @@ def _reactor() -> Any:
 
 
 def _server(host: str, port: int) -> Server:
-    with left_out(*_NEVER_USED):
+    with left_out(*NEVER_USED):
         from daphne.endpoints import build_endpoint_description_strings
 
         from ccproxy_site.console.quiet_server import QuietServer

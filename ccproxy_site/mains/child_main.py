@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import os
 import resource
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 from ccproxy_site.mains.generated_code import kept_code
 from ccproxy_site.supervise.control import Control, Message
@@ -50,6 +54,21 @@ def importing(kind: str) -> Iterator[None]:
             yield
         finally:
             gc.freeze()
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process once its threads have, and what is registered for its end has run.
+
+    The interpreter would then take all modules apart: 0.2 to 0.3 s of CPU time in each process,
+    more than the rest of a stop. `multiprocessing` ends its children like this too.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter itself calls
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may be gone.
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def follow(control: Control, on_message: Callable[[Message | None], None]) -> None:

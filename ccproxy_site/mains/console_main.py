@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ccproxy_site.mains.child_main import begin, follow, importing
+from ccproxy_site.mains.child_main import begin, end_process, follow, importing
 from ccproxy_site.supervise.control import Control, Message
 from providers.base.errors import CcproxyError, ConfigError
 
@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import django
 
             django.setup()
+        from ccproxy_site.mains.open_connections import close_at_the_end
+
+        close_at_the_end()
     except CcproxyError as exc:
         # The recorder finds the same; whoever is first says it.
         control.say(refused=str(exc))
@@ -134,4 +137,4 @@ class ConsoleProcess:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    end_process(main())

@@ -1,7 +1,7 @@
 """`python -m ccproxy_site.mains.nursery_main`: imports what all processes need, and forks them.
 
-It has one thread, no event loop, no Django, no settings and no secrets: what it forks is as good
-as a process that has just started.
+It has one thread, no event loop, no settings and no secrets: what it forks is as good as a process
+that has just started. Proxies are forked before it imports Django for the recorder and the console.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ccproxy_site.mains.child_main import begin, importing
+from ccproxy_site.mains.child_main import begin, end_process, importing
 from ccproxy_site.supervise.control import Control, Message
 from ccproxy_site.supervise.spawn import control_arguments, signals_held
 from providers.wire.facts.table import built_in
@@ -58,12 +58,30 @@ COMMON: Final[tuple[str, ...]] = (
     "providers.wire.translate",
 )
 """Modules that recorder and proxy import in any case, with all that they import."""
+OF_DJANGO: Final[tuple[str, ...]] = (
+    "django.contrib.auth.management",
+    "django.contrib.auth.validators",
+    "django.core.mail",
+    "django.core.management",
+    "django.core.serializers.json",
+    "django.db.backends.sqlite3.base",
+    "django.forms",
+    "django.template.backends.django",
+    "django.utils.translation.trans_real",
+    "django.views.generic",
+    "interceptor.config.files.load_settings",
+)
+"""Modules without settings that recorder and console import in any case; no proxy has them."""
 _ARGUMENT_FIELDS: Final = slice(45, 47)
 """Fields `arg_start` and `arg_end` of proc_pid_stat(5), behind the name in brackets."""
 
 
-def main(arguments: Sequence[str] | None = None, common: Sequence[str] = COMMON) -> int:
-    """Fork what the supervisor asks for, until it is gone; in a fork, return its exit code."""
+def main(
+    arguments: Sequence[str] | None = None,
+    common: Sequence[str] = COMMON,
+    of_django: Sequence[str] = OF_DJANGO,
+) -> int:
+    """Fork what the supervisor asks for, until it is gone; a fork ends in here."""
     parser = argparse.ArgumentParser(prog="ccproxy_site.mains.nursery_main", description=__doc__)
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--room", help="space for the command lines of what it forks")
@@ -75,8 +93,9 @@ def main(arguments: Sequence[str] | None = None, common: Sequence[str] = COMMON)
             import_module(name)
         # Compiled once: it takes as long as a third of the modules that a proxy alone imports.
         built_in()
-    life = serve(control)
-    return run(life) if life else 0
+    if life := serve(control, of_django):
+        end_process(run(life))
+    return 0
 
 
 class Life(NamedTuple):
@@ -86,13 +105,14 @@ class Life(NamedTuple):
     arguments: list[str]
 
 
-def serve(control: Control) -> Life | None:
+def serve(control: Control, of_django: Sequence[str]) -> Life | None:
     """Fork until the supervisor is gone: None. In a fork, return what it is to be."""
     bell, ringer = socket.socketpair()
     for end in (bell, ringer):
         end.setblocking(False)
     signal.set_wakeup_fd(ringer.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    has_django = False
     with bell, ringer:
         while True:
             readable, _, _ = select.select([control.socket, bell], [], [])
@@ -103,9 +123,28 @@ def serve(control: Control) -> Life | None:
                 message = control.hear()
                 if message is None:
                     return None
-                if life := fork(control, message):
+                if message.words["django"] and not has_django:
+                    import_for_django(of_django)
+                    has_django = True
+                if has_django and not message.words["django"]:
+                    refuse(control, message)
+                elif life := fork(control, message):
                     control.close()
                     return life
+
+
+def import_for_django(names: Sequence[str]) -> None:
+    """Import what recorder and console share; each would spend a quarter of a second on it."""
+    with importing("nursery-django"):
+        for name in names:
+            import_module(name)
+
+
+def refuse(control: Control, message: Message) -> None:
+    """Leave a fork to the supervisor, which starts a program instead."""
+    for descriptor in message.descriptors:
+        os.close(descriptor)
+    control.say(refused=message.words["fork"])
 
 
 def report_ended(control: Control) -> None:

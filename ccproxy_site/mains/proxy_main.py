@@ -7,7 +7,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
-from ccproxy_site.mains.child_main import begin, importing
+from ccproxy_site.mains.child_main import begin, end_process, importing
 from providers.base.errors import ConfigError
 
 
@@ -35,4 +35,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    end_process(main())

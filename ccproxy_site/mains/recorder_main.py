@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ccproxy_site.mains.child_main import begin, importing
+from ccproxy_site.mains.child_main import begin, end_process, importing
 from interceptor.operate.freed_memory import map_large_blocks
 from providers.base.errors import CcproxyError
 
@@ -57,6 +57,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
         django.setup()
         from django.conf import settings as django_settings
 
+        from ccproxy_site.mains.open_connections import close_at_the_end
         from ccproxy_site.mains.recorder import Recorder
         from ccproxy_site.process.file_modes import secure_files
         from ccproxy_site.process.logging import log_as_set
@@ -72,6 +73,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
         from interceptor.operate.ports import check_bind_address, check_forward_listener
         from interceptor.operate.stock import stock_from
 
+    close_at_the_end()
     # Before the database is touched: the answer to a typing error should come at once.
     stock = stock_from(os.environ)
     settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
@@ -105,4 +107,4 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    end_process(main())

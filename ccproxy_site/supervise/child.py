@@ -24,9 +24,12 @@ class Child:
         role: the log's name, such as "the recorder".
         module: what `python -m` runs.
         arguments: its arguments, besides the control socket.
+        has_django: it uses Django.
     """
 
-    def __init__(self, role: str, module: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, role: str, module: str, arguments: Sequence[str], *, has_django: bool
+    ) -> None:
         self.role = role
         self.control: Control | None = None
         self.is_serving = False
@@ -36,6 +39,7 @@ class Child:
         self.start_at = 0.0
         """Monotonic time from which on a dead child is started again."""
         self._module, self._arguments = module, list(arguments)
+        self._has_django = has_django
         self._process: subprocess.Popen[bytes] | Forked | None = None
         self._began = 0.0
         self._pause_s = FIRST_PAUSE_S
@@ -59,7 +63,9 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             if nursery is not None:
-                self._process = nursery.fork(self._module, self._arguments, theirs)
+                self._process = nursery.fork(
+                    self._module, self._arguments, theirs, has_django=self._has_django
+                )
             if self._process is None:
                 self._process = spawn(self._module, self._arguments, theirs)
         self.control = Control(ours)

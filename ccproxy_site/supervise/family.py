@@ -85,14 +85,15 @@ class Family:
         self._nursery_module = mains.nursery
         self._nursery_process = nursery
         self._nursery: Nursery | None = None
-        self._recorder = Child("the recorder", mains.recorder, options.flags())
+        flags = options.flags()
+        self._recorder = Child("the recorder", mains.recorder, flags, has_django=True)
         self._proxies: list[Child] = []
         for number in range(1, options.workers + 1):
             role = f"proxy {number}" if options.workers > 1 else "the proxy"
-            self._proxies.append(Child(role, mains.proxy, []))
+            self._proxies.append(Child(role, mains.proxy, [], has_django=False))
         self._consoles: list[Child] = []
         if options.console:
-            self._consoles.append(Child("the console", mains.console, []))
+            self._consoles.append(Child("the console", mains.console, [], has_django=True))
         self._children = [self._recorder, *self._proxies, *self._consoles]
         self._selector = selectors.DefaultSelector()
         self._listeners: list[socket.socket] = []
@@ -181,7 +182,8 @@ class Family:
         if (os.cpu_count() or 1) <= FEW_CORES:
             for console in self._consoles:
                 console.start_at = math.inf
-        for child in self._children:
+        # The nursery forks what uses no Django, then imports it.
+        for child in (*self._proxies, self._recorder, *self._consoles):
             self._start_if_due(child)
 
     def _start(self, child: Child) -> None:

@@ -48,16 +48,27 @@ class Nursery:
         """Becomes readable when there is something to hear."""
         return self._control.socket.fileno()
 
-    def fork(self, module: str, arguments: Sequence[str], end: socket.socket) -> Forked | None:
-        """Have it fork a process that runs a main; None when it has died.
+    def fork(
+        self, module: str, arguments: Sequence[str], end: socket.socket, *, has_django: bool
+    ) -> Forked | None:
+        """Have it fork a process that runs a main; None when it has died, or cannot.
 
         Waits until everything is imported, which at the start takes a second.
+
+        Args:
+            module: the main.
+            arguments: those of the main.
+            end: the process's end of its control socket.
+            has_django: the process uses Django. After the first of these there is none without.
         """
-        if self.is_gone or not self._control.say([end.fileno()], fork=module, arguments=arguments):
+        words = {"fork": module, "arguments": arguments, "django": has_django}
+        if self.is_gone or not self._control.say([end.fileno()], **words):
             return None
         while (message := self._control.hear()) is not None:
             if "forked" in message.words:
                 return Forked(self, int(message.words["forked"]))
+            if "refused" in message.words:
+                return None
             self._note_end(message)
         return None
 

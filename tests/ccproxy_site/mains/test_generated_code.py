@@ -191,7 +191,7 @@ sys.dont_write_bytecode = False
 compiled = []
 generated_code.compile = lambda *words, **more: compiled.append(1) or compile(*words, **more)
 nursery_main.begin = lambda _: None
-nursery_main.serve = lambda _: None
+nursery_main.serve = lambda *_: None
 nursery_main.main(["--control", "0"])
 print(len(compiled))
 """

@@ -95,3 +95,35 @@ def test_a_process_loads_what_it_needs_to_start(
     found = loaded(main, tmp_path)
     assert needed in found
     assert sorted(found.intersection([*_NOWHERE, *not_needed])) == []
+
+
+_OF_NURSERY = """
+import json, os, sys
+from importlib import import_module
+from ccproxy_site.mains import nursery_main
+
+for name in nursery_main.COMMON:
+    import_module(name)
+before = set(sys.modules)
+for name in nursery_main.OF_DJANGO:
+    import_module(name)
+print(json.dumps([len(os.listdir("/proc/self/task")), sorted(set(sys.modules) - before)]))
+"""
+
+
+def test_the_nursery_imports_of_django_what_both_need_and_no_settings(tmp_path: Path) -> None:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", _OF_NURSERY],
+        env=kept | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    threads, names = json.loads(done.stdout)
+    assert threads == 1
+    assert "django.db.models" in names
+    assert "ccproxy_site.settings" not in names
+    for main in ("recorder_main", "console_main"):
+        unneeded = set(names) - loaded(main, tmp_path)
+        assert unneeded == set(), main

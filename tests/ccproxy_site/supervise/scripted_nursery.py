@@ -5,4 +5,4 @@ from __future__ import annotations
 from ccproxy_site.mains.nursery_main import main
 
 if __name__ == "__main__":
-    raise SystemExit(main(common=()))
+    raise SystemExit(main(common=(), of_django=()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -224,10 +225,34 @@ def test_it_has_one_thread_and_loads_nothing_that_a_proxy_does_not_need() -> Non
     assert unneeded == set()
 
 
+def test_it_forks_no_proxy_that_could_have_django(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "SCRIPTED_FOLDER": str(tmp_path)}
+    module = "tests.ccproxy_site.supervise.scripted_nursery"
+    made = nursery.Nursery(start_nursery(module, environ))
+    kinds = {"scripted_proxy": False, "scripted_console": True}
+    forked: dict[tuple[int, str], bool] = {}
+    for name in ("scripted_proxy", "scripted_console", "scripted_proxy", "scripted_console"):
+        ours, theirs = socket.socketpair()
+        # A child ends at once: nobody is at the other end.
+        with ours, theirs:
+            is_there = made.fork(
+                f"tests.ccproxy_site.supervise.{name}", [], theirs, has_django=kinds[name]
+            )
+        forked[len(forked), name] = is_there is not None
+    made.dismiss()
+    made.close()
+    assert forked == {
+        (0, "scripted_proxy"): True,
+        (1, "scripted_console"): True,
+        (2, "scripted_proxy"): False,
+        (3, "scripted_console"): True,
+    }
+
+
 def test_it_makes_the_table_of_models_before_it_forks() -> None:
     built_in.cache_clear()
     with patch.object(nursery_main, "begin"), patch.object(nursery_main, "serve") as serve:
-        serve.side_effect = lambda _: serve.made(built_in.cache_info().currsize)
+        serve.side_effect = lambda *_: serve.made(built_in.cache_info().currsize)
         serve.made.return_value = None
         held = signal.getsignal(signal.SIGTERM)
         try:
