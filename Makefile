@@ -60,12 +60,12 @@ check-rest:
 	CCPROXY_PRODUCTION=1 $(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) manage.py makemigrations --check --dry-run
 
-# Three workers for two cores: tests of processes and of pages often wait, and one worker has
+# Four workers for two cores: tests of processes and of pages often wait, and one worker has
 # the browser. Those processes write no bytecode, and would compile their modules at each start.
 test: $(VENV)/.dev  ## The whole suite
-	@$(PY) -m compileall -q -x '/test_[^/]*\.py$$' $(PACKAGES) tests
+	@$(PY) -m compileall -q -j 0 -x '/test_[^/]*\.py$$' $(PACKAGES) tests
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.rewritten_bytecode
-	env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
 	$(PY) -m tests.bench --json $(VENV)/bench.json $(ARGS)

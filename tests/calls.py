@@ -11,7 +11,6 @@ import json
 import os
 import selectors
 import signal
-import subprocess
 import sys
 import sysconfig
 import threading
@@ -19,13 +18,17 @@ import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tests.patience import PATIENCE_S
+from tests.warm.starter import start_script
 
 ROOT = Path(__file__).resolve().parents[1]
 CCPROXY = (sys.executable, str(Path(sysconfig.get_path("scripts"), "ccproxy")))
 """The installed command, under this interpreter."""
+
+
+_ERRORS = 2
 
 
 class _Caller:
@@ -36,32 +39,39 @@ class _Caller:
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.environ = environ
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.calls"],
-            cwd=ROOT,
-            env={**environ, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        questions, self._questions = _pipe()
+        self._answers, answers = _pipe()
+        with questions, answers:
+            self._process = start_script(
+                [sys.executable, "-m", "tests.calls"],
+                env={**environ, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"},
+                cwd=ROOT,
+                files=(questions.fileno(), answers.fileno(), _ERRORS),
+                start_new_session=True,
+            )
 
     def call(self, module: str, name: str, args: Any, kwargs: Any) -> Any:
         """Return the result of a module's function."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([module, name, args, kwargs]).encode() + b"\n")
-        self._process.stdin.flush()
+        self._questions.write(json.dumps([module, name, args, kwargs]).encode() + b"\n")
+        self._questions.flush()
         with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
+            selector.register(self._answers, selectors.EVENT_READ)
             assert selector.select(2 * PATIENCE_S), f"{module}.{name} does not end"
-        told = json.loads(self._process.stdout.readline() or '{"error": "it ended"}')
+        told = json.loads(self._answers.readline() or '{"error": "it ended"}')
         assert "result" in told, told["error"]
         return told["result"]
 
     def end(self) -> None:
         """End it, and what a call that failed left running."""
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
+        self._process.wait()
+        self._questions.close()
+        self._answers.close()
+
+
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
 
 
 _callers: list[_Caller] = []

@@ -12,8 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management.commands import migrate
 from django.db import connections
-from django.test import Client
-from pytest_django.fixtures import Settings
+from django.test import Client, override_settings
 
 from providers.models import ConfigRevision
 from tests.environment import ROOT, need
@@ -32,6 +31,7 @@ from tests.run_patches import (
 )
 from tests.visitors import viewer
 
+QUICK_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SLOW_FOLDERS = ("browser", "cli", "e2e", "jail")
 LONG_FILES = ("flows/console/test_bad_input.py",)
 """Those of other folders that take half a minute."""
@@ -83,7 +83,14 @@ def patched_run(
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     # Where the database lies that new config directories get a copy of.
     os.environ[FOLDER] = str(run / "tables")
-    with static_files_found_once(), contexts_of_whole_pages(), rights_made_once(), patient_jq():
+    with (
+        static_files_found_once(),
+        contexts_of_whole_pages(),
+        rights_made_once(),
+        patient_jq(),
+        # Of a third of a second for each user.
+        override_settings(PASSWORD_HASHERS=QUICK_HASHERS),
+    ):
         yield
 
 
@@ -165,12 +172,6 @@ def admin(client: Client, db: None) -> Client:
 def filled_database(db: None) -> None:
     """A database that had its first filling: commands add no default rows."""
     ConfigRevision.bump()
-
-
-@pytest.fixture
-def quick_hashing(settings: Settings) -> None:
-    """Passwords cost microseconds instead of a tenth of a second."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

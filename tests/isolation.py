@@ -4,7 +4,9 @@ touches the user's.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import ssl
 import tempfile
@@ -17,12 +19,24 @@ from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE_S
 
-os.environ["CCPROXY_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ccproxy-test-")
+os.environ["CCPROXY_CONFIG_DIR"] = CONFIG_DIR = tempfile.mkdtemp(prefix="ccproxy-test-")
+OWNER = os.getpid()
+
+
+@atexit.register
+def _remove_config_dir() -> None:
+    """Leave nothing in the machine's temporary folder. Forks of this process have the function too."""
+    if os.getpid() == OWNER:
+        shutil.rmtree(CONFIG_DIR, ignore_errors=True)
+
+
 # With authorities of the machine's own each TLS context of the run and its processes reads a file of
 # them, which takes 20 to 60 ms; no test trusts any of them.
 MACHINES_OWN = ("DATABASE_URL", "REDIS_URL", "CCPROXY_PRODUCTION", "SSL_CERT_FILE", "SSL_CERT_DIR")
 for name in MACHINES_OWN:
     os.environ.pop(name, None)
+# A variable of 0 has every process of a test start as a program of its own.
+os.environ.setdefault("CCPROXY_TEST_WARM", "1")
 if database := os.environ.get("CCPROXY_TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = database
 

@@ -35,23 +35,13 @@ def run(folder: Path, *arguments: str) -> str:
     """Return what pytest prints of the modules in the folder, with two workers."""
     (folder / "pytest.ini").touch()
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
+    plugins = ("xdist", "pytest_timeout", "tests.late_collection", "tests.report_batches")
+    named = [word for name in (*plugins, "no:cacheprovider") for word in ("-p", name)]
     done = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "tests.late_collection",
-                "-p",
-                "tests.report_batches",
-                "-p",
-                "no:cacheprovider",
-            ),
-            *("-p", "no:django", "-n", "2", "--dist", "loadfile", *arguments),
-        ],
+        [sys.executable, "-m", "pytest", *named, "-n", "2", "--dist", "loadfile", *arguments],
         cwd=folder,
-        env=kept | {"PYTHONPATH": str(ROOT)},
+        # Importing the other plugins takes longer than the run.
+        env=kept | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
     )

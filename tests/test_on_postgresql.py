@@ -45,7 +45,8 @@ def test_they_pass_there_too() -> None:
     with postgres(free_port(), has_tables=True) as url:
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "-n0", "-v", *PLUGINS, *paths],
-            env={**os.environ, "CCPROXY_TEST_DATABASE_URL": url},
+            # Properties were tried with more examples on SQLite.
+            env={"CCPROXY_TEST_EXAMPLES": "8", **os.environ, "CCPROXY_TEST_DATABASE_URL": url},
             cwd=ROOT,
             capture_output=True,
             text=True,

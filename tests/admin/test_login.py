@@ -25,7 +25,7 @@ from providers.web.client_address import client_address
 from providers.web.throttle import MAX_FAILURES, MAX_OF_ADDRESS, MAX_OF_ALL, note_failure
 from tests.rows import make_status
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_hashing")]
+pytestmark = pytest.mark.django_db
 
 
 def link() -> str:

@@ -222,7 +222,6 @@ def test_a_clerk_cannot_move_a_credential(browser: Client, client: Client, djang
     assert Provider.objects.get().host == "evil.example"
 
 
-@pytest.mark.usefixtures("quick_hashing")
 def test_a_superuser_moves_a_credential_with_the_password(browser: Client, django_user_model):
     browser.post(ADD, form(auth_type="key", new_secret="k-0123456789"))
     change = f"/admin/providers/provider/{Provider.objects.get().pk}/change/"

@@ -16,7 +16,7 @@ from providers.models import AuditEntry, Provider
 from providers.web.throttle import MAX_FAILURES
 from tests.rows import make_provider
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_hashing")]
+pytestmark = pytest.mark.django_db
 SECRET = "sk-canary-4711-revealed"
 PASSWORD = "boss-password-1"
 

@@ -173,7 +173,6 @@ MOVES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.usefixtures("quick_hashing")
 @pytest.mark.parametrize("move", MOVES, ids=str)
 def test_a_credential_is_moved_by_superusers_alone(
     api: APIClient, reader: APIClient, move: dict[str, Any]

@@ -17,6 +17,7 @@ from tests.calls import CCPROXY, ROOT
 from tests.new_database import put_tables
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
+from tests.warm.starter import run_script
 
 
 @dataclass
@@ -50,15 +51,9 @@ class Cli:
         if not self.makes_tables:
             self.directory.mkdir(mode=0o700, exist_ok=True)
             put_tables(self.directory)
-        return subprocess.run(
-            [*CCPROXY, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self.environ(**extra),
-            cwd=cwd or self.directory.parent,
-            timeout=PATIENCE_S,
-        )
+        command = [*CCPROXY, *arguments]
+        folder = cwd or self.directory.parent
+        return run_script(command, self.environ(**extra), folder, stdin, timeout_s=PATIENCE_S)
 
 
 @pytest.fixture

@@ -25,8 +25,10 @@ from tests.e2e import raw
 from tests.new_database import put_tables
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
+from tests.warm.starter import WarmProcess, start_script
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, "manage.py")
 
 
 def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
@@ -57,7 +59,7 @@ class Interceptor:
         self.arguments = arguments
         self.prefix: tuple[str, ...] = ()
         """Words before the command that starts it, e.g. to become another user."""
-        self.program: tuple[str, ...] = (sys.executable, "manage.py")
+        self.program: tuple[str, ...] = PROGRAM
         self.start_word = "runinterceptor"
         self.cwd = ROOT
         self.environ = {
@@ -76,7 +78,9 @@ class Interceptor:
         self.makes_tables = False
         """Its first start makes the tables; else it finds them made, and no rows."""
         self.has_console = "--no-console" not in arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        self.starts_cold = False
+        """It is a program of its own from the first import on, also where a fork could do."""
+        self._process: subprocess.Popen[bytes] | WarmProcess | None = None
 
     @property
     def url(self) -> str:
@@ -145,14 +149,13 @@ class Interceptor:
         """Start it and return at once."""
         if not self.makes_tables and "DATABASE_URL" not in self.environ:
             put_tables(self.config_dir)
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+        with self.log_path.open("ab") as log, Path(os.devnull).open("rb") as nothing:
+            self._process = start_script(
                 [*self.prefix, *self.program, self.start_word, *self.arguments],
-                cwd=self.cwd,
                 env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                cwd=self.cwd,
+                files=(nothing.fileno(), log.fileno(), log.fileno()),
+                is_warm=(*self.prefix, *self.program) == PROGRAM and not self.starts_cold,
             )
 
     def is_healthy(self) -> bool:

@@ -9,13 +9,13 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import ROOT, Interceptor, running, wait_until
+from tests.e2e.process import PROGRAM, ROOT, Interceptor, running, wait_until
 from tests.patience import PATIENCE_S
+from tests.warm.starter import run_script
 
 NOBODY = 65534
 READ = """
@@ -34,6 +34,8 @@ class Careless(Interceptor):
     """Started with umask 000."""
 
     def start(self) -> Careless:
+        # A fork has the umask of what it was forked from.
+        self.starts_cold = True
         before = os.umask(0)
         try:
             super().start()
@@ -148,10 +150,8 @@ def test_a_key_that_others_could_read_is_refused(tmp_path: Path) -> None:
     key = process.config_dir / "secret.key"
     key.write_text("A" * 43 + "=\n")
     key.chmod(0o640)
-    command = [sys.executable, "manage.py", "runinterceptor"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=process.environ, capture_output=True, text=True, timeout=PATIENCE_S
-    )
+    command = [*PROGRAM, "runinterceptor"]
+    done = run_script(command, process.environ, ROOT, timeout_s=PATIENCE_S)
     assert done.returncode == 1
     assert f"chmod 600 {key}" in done.stderr
     assert "Traceback" not in done.stderr

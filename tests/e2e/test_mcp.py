@@ -41,7 +41,10 @@ SESSION = "5ba13327-6e60-496a-9b2b-53d6b9119725"
 def running(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
     folder = tmp_path_factory.mktemp("mcp")
     config = f"{config_for(upstream, folder)}mcp: {{buffer: {{max_events_per_task: 3}}, notify_secret: {SECRET}}}\n"
-    with run(Interceptor(folder, config, "--workers", "2")) as interceptor:
+    process = Interceptor(folder, config, "--workers", "2")
+    # A test looks at what its processes have loaded.
+    process.starts_cold = True
+    with run(process) as interceptor:
         # An own request, so that there is a flow.
         httpx.get(f"{interceptor.url}/v1/models", trust_env=False)
         yield interceptor

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
+import os
 import sys
 import threading
 import time
@@ -34,6 +34,7 @@ from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream, sse
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
+from tests.warm.starter import start_script
 
 pytestmark = pytest.mark.e2e
 
@@ -133,13 +134,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @contextlib.contextmanager
 def process(machine: Interceptor, log: Path, *command: str) -> Iterator[None]:
     """A program beside an interceptor, with its environment; it ends well when it is told to."""
-    with log.open("wb") as output:
-        made = subprocess.Popen(
+    with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+        made = start_script(
             [sys.executable, "-m", *command],
             cwd=ROOT,
             env=machine.environ,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            files=(nothing.fileno(), output.fileno(), output.fileno()),
         )
         try:
             yield

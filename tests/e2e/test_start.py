@@ -6,34 +6,36 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.process import ROOT, Interceptor, running
+from tests.e2e.process import PROGRAM, ROOT, Interceptor, running
 from tests.environment import need
 from tests.patience import PATIENCE_S
+from tests.warm.starter import run_script
 
 
 def refused(process: Interceptor, *, bound_by_permissions: bool = False) -> str:
     """The one line with which it refuses to start."""
-    command = [sys.executable, "manage.py", "runinterceptor", *process.arguments]
+    command = [*PROGRAM, "runinterceptor", *process.arguments]
     if bound_by_permissions and os.geteuid() == 0:
         need("setpriv", shutil.which("setpriv") is not None)
         rights = "-dac_override,-dac_read_search"
         command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=process.environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=process.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+    else:
+        done = run_script(command, process.environ, ROOT, timeout_s=PATIENCE_S)
     output = (done.stdout + done.stderr).strip()
     assert done.returncode == 1, output
     assert "Traceback" not in output
@@ -109,8 +111,8 @@ def test_it_binds_loopback_and_serves_the_console(interceptor: Interceptor) -> N
 
 def test_without_console(tmp_path: Path) -> None:
     process = Interceptor(tmp_path, "", "--no-console")
-    # The start of a new installation.
-    process.makes_tables = True
+    # The start of a new installation, from the interpreter on.
+    process.makes_tables = process.starts_cold = True
     with running(process):
         assert process.health()["status"] == "ok"
         assert listening_addresses({process.console_port}) == set()

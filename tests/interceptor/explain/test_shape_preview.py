@@ -81,7 +81,7 @@ def test_a_genuine_client_would_stay_as_it_is(admin: Client, shape: Shape, flow:
     assert "not shaped: the client is claude-cli itself" in page
 
 
-def test_rest_returns_the_origins(quick_hashing: None, shape: Shape, flow: Flow) -> None:
+def test_rest_returns_the_origins(shape: Shape, flow: Flow) -> None:
     api: APIClient = client_of(User.objects.create_superuser("boss"))
     path = f"/api/shapes/{shape.pk}/preview/"
     found = api.post(path, {"flow": flow.pk}, format="json").json()

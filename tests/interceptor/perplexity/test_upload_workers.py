@@ -23,6 +23,7 @@ from tests.fakes.redis import redis
 from tests.fakes.upstream import Script, Seen
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
+from tests.warm.starter import WarmProcess, start_script
 
 URIS = [f"data:image/png;base64,{base64.b64encode(bytes([n]) * 9).decode()}" for n in range(3)]
 
@@ -61,15 +62,14 @@ def environ_of(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-def start_worker(environ: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start_worker(environ: dict[str, str], log: Path) -> subprocess.Popen[bytes] | WarmProcess:
     command = ["-m", "celery", "-A", "ccproxy_site.celery", "worker", "--pool", "solo"]
-    with log.open("wb") as output:
-        return subprocess.Popen(
+    with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+        return start_script(
             [sys.executable, *command, "--loglevel", "INFO"],
             cwd=ROOT,
             env=environ,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            files=(nothing.fileno(), output.fileno(), output.fileno()),
         )
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tests.new_database import put_tables
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 from tests.rows import make_provider
+from tests.warm.starter import start_script
 
 
 def prepare(config: dict[str, str]) -> None:
@@ -60,13 +60,12 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
             "prefork",
         ]
         log = tmp_path / "worker.log"
-        with log.open("wb") as output:
-            worker = subprocess.Popen(
+        with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+            worker = start_script(
                 [sys.executable, *command, "--loglevel", "INFO"],
                 cwd=ROOT,
                 env=environ,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                files=(nothing.fileno(), output.fileno(), output.fileno()),
             )
             try:
                 call_elsewhere(order_twice, environ)

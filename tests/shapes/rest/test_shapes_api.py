@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def api(quick_hashing: None) -> APIClient:
+def api() -> APIClient:
     return client_of(User.objects.create_superuser("boss"))
 
 
@@ -176,7 +176,7 @@ def test_terms_are_confirmed_with_their_sentence(api: APIClient) -> None:
 # Rights
 
 
-def test_every_act_needs_its_right(quick_hashing: None) -> None:
+def test_every_act_needs_its_right() -> None:
     user = User.objects.create_user("clerk", is_staff=True)
     client = client_of(user)
     shape = stored_shape()

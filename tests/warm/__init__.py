@@ -1,0 +1,1 @@
+"""Processes of the product that begin with their imports done: forks of one process."""

@@ -1,0 +1,212 @@
+"""Starts commands of the product as forks of a process that has imported it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+from ccproxy_site.supervise.control import Control
+from ccproxy_site.supervise.nursery_start import ROOM
+from tests.environment import ROOT
+
+WARM: Final = "CCPROXY_TEST_WARM"
+"""The variable that allows it; pytest sets it to 1 unless it is set, and benchmarks do not."""
+KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+READ_AT_THE_START: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED")
+"""Variables of the interpreter that a fork can still follow; any other wants a program of its own."""
+OUR_PATHS: Final = ("", str(ROOT))
+"""Another path may hold a `sitecustomize.py`, which runs before all imports."""
+
+
+class _Template:
+    """The process that is forked; a test process has one."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            words = ["--control", str(theirs.fileno()), "--room", ROOM]
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tests.warm.template", *words],
+                env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._control = Control(ours)
+        self._answer()
+
+    def ask(self, descriptors: Sequence[int] = (), **words: Any) -> dict[str, Any]:
+        """Return what it says to these words."""
+        assert self._control.say(descriptors, **words), "the template has ended"
+        return self._answer()
+
+    def end(self) -> None:
+        """Let it end, and wait for that."""
+        self._control.close()
+        self.process.wait()
+
+    def _answer(self) -> dict[str, Any]:
+        message = self._control.hear()
+        assert message is not None, "the template has ended"
+        return message.words
+
+
+_templates: list[_Template] = []
+_one_at_a_time = threading.Lock()
+
+
+def _ask(descriptors: Sequence[int] = (), **words: Any) -> dict[str, Any]:
+    with _one_at_a_time:
+        if not _templates:
+            _templates.append(_Template())
+        return _templates[0].ask(descriptors, **words)
+
+
+@atexit.register
+def _end_template() -> None:
+    while _templates:
+        _templates.pop().end()
+
+
+class WarmProcess:
+    """A fork that runs a script of Python, with the methods of `subprocess.Popen`.
+
+    Args:
+        command: path of the script, and its arguments.
+        env: all its variables.
+        files: descriptors of its standard input, output and error.
+        start_new_session: it leads a session and a process group of its own, else it belongs to
+            those of the template.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        files: Sequence[int],
+        start_new_session: bool = False,
+    ) -> None:
+        words = {"command": [*command], "environ": dict(env), "cwd": str(cwd)}
+        self.pid: int = _ask(files, **words, new_session=start_new_session)["pid"]
+        self.returncode: int | None = None
+        # Its number stays its own until the template has heard of its end.
+        self._pidfd = os.pidfd_open(self.pid)
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while it runs."""
+        return self._ended_within(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it runs on.
+        """
+        code = self._ended_within(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        return code
+
+    def _ended_within(self, timeout_s: float | None) -> int | None:
+        if self.returncode is None and select.select([self._pidfd], [], [], timeout_s)[0]:
+            self.returncode = _ask(wait=self.pid)["code"]
+            os.close(self._pidfd)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+def can_be_warm(environ: Mapping[str, str]) -> bool:
+    """Return whether a fork would be what the interpreter is with these variables."""
+    python = {name for name in environ if name.startswith("PYTHON")} - {*READ_AT_THE_START}
+    is_usual = not python and environ.get("PYTHONPATH", "") in OUR_PATHS
+    return is_usual and os.environ.get(WARM) == "1" and sys.platform == "linux"
+
+
+def start_script(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    files: Sequence[int],
+    start_new_session: bool = False,
+    is_warm: bool = True,
+) -> subprocess.Popen[bytes] | WarmProcess:
+    """Start this interpreter with a script or `-m` and a module, and arguments: as a fork where it can be one.
+
+    Args:
+        command: the interpreter, the script's path or `-m` and a module, and arguments.
+        env: all its variables.
+        files: descriptors of its standard input, output and error.
+        start_new_session: it leads a session and a process group.
+        is_warm: False for a program of its own from the first import on.
+    """
+    if is_warm and can_be_warm(env):
+        return WarmProcess(
+            command[1:],
+            env=env,
+            cwd=cwd,
+            files=files,
+            start_new_session=start_new_session,
+        )
+    given, output, errors = files
+    return subprocess.Popen(
+        command, env=env, cwd=cwd, stdin=given, stdout=output, stderr=errors,
+        start_new_session=start_new_session,
+    )  # fmt: skip
+
+
+def run_script(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: Path,
+    stdin: str = "",
+    *,
+    timeout_s: float,
+) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter with a script or `-m` and a module, and arguments, to its end; output is text.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end.
+    """
+    made = tempfile.TemporaryFile
+    with made() as given, made() as output, made() as errors:
+        given.write(stdin.encode())
+        given.seek(0)
+        files = (given.fileno(), output.fileno(), errors.fileno())
+        process = start_script(command, env=environ, cwd=cwd, files=files)
+        try:
+            code = process.wait(timeout_s)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return subprocess.CompletedProcess([*command], code, _text(output), _text(errors))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
