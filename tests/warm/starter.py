@@ -23,9 +23,23 @@ WARM: Final = "CCPROXY_TEST_WARM"
 """The variable that allows it; pytest sets it to 1 unless it is set, and benchmarks do not."""
 KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 READ_AT_THE_START: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED")
-"""Variables of the interpreter that a fork can still follow; any other wants a program of its own."""
+"""Variables of the interpreter that a fork can still follow."""
 OUR_PATHS: Final = ("", str(ROOT))
 """Another path may hold a `sitecustomize.py`, which runs before all imports."""
+
+
+def _template_environ() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return kept | _of_the_interpreter(os.environ)
+
+
+def _of_the_interpreter(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that may change what an interpreter is from its start on."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith("PYTHON") and name not in READ_AT_THE_START
+    }
 
 
 class _Template:
@@ -37,7 +51,7 @@ class _Template:
             words = ["--control", str(theirs.fileno()), "--room", ROOM]
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tests.warm.template", *words],
-                env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
+                env=_template_environ(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
@@ -141,8 +155,8 @@ class WarmProcess:
 
 def can_be_warm(environ: Mapping[str, str]) -> bool:
     """Return whether a fork would be what the interpreter is with these variables."""
-    python = {name for name in environ if name.startswith("PYTHON")} - {*READ_AT_THE_START}
-    is_usual = not python and environ.get("PYTHONPATH", "") in OUR_PATHS
+    is_same = _of_the_interpreter(environ).items() <= _of_the_interpreter(os.environ).items()
+    is_usual = is_same and environ.get("PYTHONPATH", "") in OUR_PATHS
     return is_usual and os.environ.get(WARM) == "1" and sys.platform == "linux"
 
 

@@ -1,0 +1,106 @@
+"""A fork of the template is what a program of its own would be, but for its imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.environment import ROOT
+from tests.patience import PATIENCE_S
+from tests.warm.starter import WARM, can_be_warm, run_script, start_script
+
+SHOWN = """
+import json, os, sys
+print(json.dumps({
+    "argv": sys.argv[1:], "name": __name__, "cwd": os.getcwd(), "stdin": sys.stdin.read(),
+    "variables": sorted(os.environ), "first path": sys.path[0], "warm": "django.db" in sys.modules,
+    "settings": os.environ.get("DJANGO_SETTINGS_MODULE", ""), "threads": len(os.listdir("/proc/self/task")),
+    "files": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:3],
+    "shown": open("/proc/self/cmdline").read().split(chr(0))[1:-1],
+}))
+print("said", file=sys.stderr)
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.py"
+    path.write_text(SHOWN)
+    return path
+
+
+@pytest.mark.parametrize("warm", ["1", "0"])
+def test_it_has_its_own_words_variables_folder_and_files(
+    script: Path, warm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WARM, warm)
+    environ = {"PATH": os.environ["PATH"], "MINE": "1"}
+    folder = script.parent
+    command = [sys.executable, str(script), "a", "b c"]
+    done = run_script(command, environ, folder, "given", timeout_s=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (7, "said\n")
+    shown = json.loads(done.stdout)
+    assert shown.pop("warm") == (warm == "1")
+    # A locale of C is coerced, which sets a variable.
+    assert set(shown.pop("variables")) - {"LC_CTYPE"} == {"PATH", "MINE"}
+    assert [word for word in shown.pop("shown") if word] == command[1:]
+    assert shown == {
+        "argv": ["a", "b c"],
+        "name": "__main__",
+        "cwd": str(folder),
+        "stdin": "given",
+        "first path": str(folder),
+        "settings": "",
+        "threads": 1,
+        "files": [0, 1, 2],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("pass", 0, ""),
+        ("import sys; sys.exit('a sentence')", 1, "a sentence\n"),
+        ("raise ValueError('a mistake')", 1, "ValueError: a mistake\n"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, ""),
+    ],
+)
+def test_its_end_is_known(script: Path, text: str, code: int, said: str) -> None:
+    script.write_text(text)
+    command = [sys.executable, str(script)]
+    done = run_script(command, {}, script.parent, timeout_s=PATIENCE_S)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.endswith(said)
+    assert bool(done.stderr) == bool(said)
+
+
+def test_a_module_runs_and_is_ended() -> None:
+    with Path(os.devnull).open("r+b") as nothing:
+        process = start_script(
+            [sys.executable, "-m", "http.server", "-b", "127.0.0.1", "0"],
+            env={},
+            cwd=ROOT,
+            files=(nothing.fileno(),) * 3,
+        )
+    assert process.poll() is None
+    assert os.getsid(process.pid) != process.pid
+    process.terminate()
+    assert process.wait(PATIENCE_S) == -signal.SIGTERM
+    process.kill()
+    assert process.poll() == -signal.SIGTERM
+
+
+def test_what_a_fork_cannot_follow_is_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON_BUILD_NAME", "x")
+    assert can_be_warm({"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTHON_BUILD_NAME": "x"})
+    assert not can_be_warm({"PYTHONPATH": "/elsewhere"})
+    assert not can_be_warm({"PYTHONHASHSEED": "1"})
+    assert not can_be_warm({"PYTHON_BUILD_NAME": "y"})
+    monkeypatch.setenv(WARM, "0")
+    assert not can_be_warm({})
