@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from providers.base.errors import ConfigError
@@ -56,19 +57,41 @@ def write_bundle(directory: Path, cert_dir: Path, environ: Mapping[str, str]) ->
         # A jail inside a jail would feed the bundle to itself.
         if name and Path(name) != target and Path(name).is_file():
             parts.append(Path(name).read_bytes())
-    _replace(target, b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts))
+    _put(target, b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts))
     return target
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _put(target: Path, content: bytes) -> None:
+    """Write a file that all may read, unless it has this content.
+
+    A jail opens the file, hides folders, and then binds it over others. The kernel refuses to bind
+    a file that was replaced meanwhile, by a jail that starts at the same time.
+    """
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        if not _has(target, content):
+            _write(target, content)
+        target.chmod(0o644)
+    except OSError as error:
+        raise ConfigError(f"cannot write {target}: {error.strerror}") from None
+
+
+def _has(target: Path, content: bytes) -> bool:
+    return target.exists() and target.read_bytes() == content
+
+
+def _write(target: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             os.fchmod(file.fileno(), 0o644)
-        Path(temporary).replace(target)
-    except OSError as error:
-        raise ConfigError(f"cannot write {target}: {error.strerror}") from None
+        # Of several that make it at once the first one wins; where there are no links, the last.
+        with suppress(OSError):
+            os.link(temporary, target)
+        if not _has(target, content):
+            Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def system_bundles() -> list[str]:
