@@ -25,6 +25,7 @@ from tests.new_database import FOLDER, copy_tables
 from tests.query_counts import UPDATE_OPTION, QueryCounts
 from tests.run_patches import (
     contexts_of_whole_pages,
+    loggers_made_meanwhile,
     patient_jq,
     rights_made_once,
     static_files_found_once,
@@ -88,6 +89,7 @@ def patched_run(
         contexts_of_whole_pages(),
         rights_made_once(),
         patient_jq(),
+        loggers_made_meanwhile(),
         # Of a third of a second for each user.
         override_settings(PASSWORD_HASHERS=QUICK_HASHERS),
     ):

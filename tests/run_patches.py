@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -110,4 +111,25 @@ def patient_jq() -> Iterator[None]:
     chosen_s = JqLimits.timeout_for_s
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JqLimits, "timeout_for_s", timeout_for_s)
+        yield
+
+
+class _Loggers(dict[str, Any]):
+    """Loggers by name; `values` are those of the moment."""
+
+    def values(self) -> Any:
+        # One step for other threads, unlike a loop over the view.
+        return [*super().values()]
+
+
+@contextmanager
+def loggers_made_meanwhile() -> Iterator[None]:
+    """Let threads of a test make loggers while pytest looks at all of them.
+
+    It does so three times a test, without the lock of `logging`: “dictionary changed size during
+    iteration”.
+    """
+    manager = logging.Logger.manager
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manager, "loggerDict", _Loggers(manager.loggerDict))
         yield
