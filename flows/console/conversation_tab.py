@@ -14,13 +14,8 @@ from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail, Previous
 from flows.reading.body_view import BodyView, side_body
-from flows.reading.conversation import (
-    Conversation,
-    ImageFile,
-    conversation,
-    image_bytes,
-    images,
-)
+from flows.reading.conversation.conversation_view import Conversation, conversation
+from flows.reading.conversation.images import ImageFile, image_bytes, images
 from flows.reading.decoded import Answer, ReadRequest, format_of, read_answer, read_request
 from flows.reading.websocket_chat import socket_exchange
 from flows.sides import FlowSide

@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from flows.display.safe_text import visible
 from flows.export.har import redacted_headers
 from flows.queries.sessions import Row, Session
-from flows.reading.conversation import image_bytes
+from flows.reading.conversation.images import image_bytes
 from flows.reading.json_text import pretty
 from flows.sessions.context_areas import context_areas
 from flows.sessions.exchange_reader import Exchange

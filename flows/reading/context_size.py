@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from flows.reading.conversation import tool_size
+from flows.reading.conversation.folds import tool_size
+from flows.reading.conversation.item_text import utf8_bytes
 from providers.wire.core.ir import (
     Block,
     Media,
@@ -127,7 +128,7 @@ def context_size(request: Request) -> ContextSize:
 
 def _contents(request: Request) -> Iterator[_Content]:
     for number, text in enumerate(request.system, 1):
-        yield _Content("system", f"system prompt {number}", _size(text.text))
+        yield _Content("system", f"system prompt {number}", utf8_bytes(text.text))
     for tool in request.tools:
         yield _Content("tools", tool.name, tool_size(tool))
     for number, turn in enumerate(request.turns, 1):
@@ -139,20 +140,20 @@ def _block(block: Block, role: str, position: str) -> Iterator[_Content]:
     match block:
         case Text():
             slice_name = role if role in ("system", "assistant") else "user"
-            yield _Content(slice_name, position, _size(block.text))
+            yield _Content(slice_name, position, utf8_bytes(block.text))
         case Thinking():
-            size = _size(block.text) + len(block.signature or "")
+            size = utf8_bytes(block.text) + len(block.signature or "")
             yield _Content("thinking", position, size)
         case ToolCall():
             arguments = block.arguments
             text = arguments if isinstance(arguments, str) else dumps_text(arguments)
-            yield _Content("calls", f"{position}, {block.name}", _size(text))
+            yield _Content("calls", f"{position}, {block.name}", utf8_bytes(text))
         case ToolResult():
             yield from _result(block, position)
         case Media():
             yield _Content("images", position, _media_size(block))
         case _:
-            size = _size(dumps_text(block.raw))
+            size = utf8_bytes(dumps_text(block.raw))
             yield _Content("calls", f"{position}, {block.kind}", size)
 
 
@@ -164,17 +165,13 @@ def _result(result: ToolResult, position: str) -> Iterator[_Content]:
             case Media():
                 yield _Content("images", position, _media_size(part))
             case Text():
-                yield _Content("results", position, _size(part.text))
+                yield _Content("results", position, utf8_bytes(part.text))
             case _:
-                yield _Content("results", position, _size(dumps_text(part.raw)))
+                yield _Content("results", position, utf8_bytes(dumps_text(part.raw)))
     # Google's results are a JSON object without parts.
     if not result.content and result.response is not None:
-        yield _Content("results", position, _size(dumps_text(result.response)))
+        yield _Content("results", position, utf8_bytes(dumps_text(result.response)))
 
 
 def _media_size(media: Media) -> int:
     return len(media.data or media.text or media.url or "")
-
-
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))

@@ -8,7 +8,10 @@ from typing import Final
 
 from flows.display.session_names import Opening, title_of
 from flows.queries.sessions import Row, Session, Thread
-from flows.reading.conversation import Fold, TurnView, conversation, images, turn_views
+from flows.reading.conversation.conversation_view import conversation, turn_views
+from flows.reading.conversation.folds import Fold
+from flows.reading.conversation.images import images
+from flows.reading.conversation.item import TurnView
 from flows.reading.decoded import Answer
 from flows.sessions.exchange_reader import Exchange, ExchangeReader
 from flows.sessions.merged_turns import Mark, Step, merge

@@ -15,7 +15,7 @@ from flows.display.markdown import rendered
 from flows.lineage.cache_break import HookBodies, broken_by_client, culprit, find_break
 from flows.models import FlowBody, WebSocketMessage
 from flows.reading.context_size import context_size
-from flows.reading.conversation import conversation
+from flows.reading.conversation.conversation_view import conversation
 from flows.reading.decoded import format_of, read_answer, read_request
 from flows.reading.turn_digest import common_turns, same_system, same_tools
 from flows.reading.websocket_chat import socket_exchange

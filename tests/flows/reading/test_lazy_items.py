@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.reading import conversation as reading
-from flows.reading.conversation import conversation
+from flows.reading.conversation import item_reader, item_text
+from flows.reading.conversation.conversation_view import conversation
 from flows.reading.decoded import read_request
 from providers.wire.core.jsonio import dumps
 
@@ -37,14 +37,20 @@ BODY = {
 
 def test_nothing_is_written_before_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    for name in ("visible", "plain", "rendered", "tool_view"):
-        original = getattr(reading, name)
+    writers = {
+        "visible": item_text,
+        "plain": item_reader,
+        "rendered": item_reader,
+        "tool_view": item_reader,
+    }
+    for name, module in writers.items():
+        original = getattr(module, name)
 
         def note(*values: str, original: object = original, name: str = name) -> object:
             written.append(name)
             return original(*values)  # type: ignore[operator]
 
-        monkeypatch.setattr(reading, name, note)
+        monkeypatch.setattr(module, name, note)
     request, problem = read_request("anthropic_messages", "/v1/messages", dumps(BODY))
     assert request is not None and not problem
     chat = conversation(request, None, lambda number: "")
