@@ -106,7 +106,9 @@ def load() -> None:
         for name in OF_THE_CONSOLE:
             import_module(name)
     for package in PACKAGES:
-        for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
+        path = import_module(package).__path__
+        # A package of models cannot be imported yet: its modules are passed over with it.
+        for module in pkgutil.walk_packages(path, f"{package}.", onerror=lambda name: None):
             if not any(part in module.name for part in NOT_IMPORTED):
                 # Some need settings, and Django's applications: a fork imports those itself.
                 with suppress(Exception):
