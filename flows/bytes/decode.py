@@ -114,11 +114,18 @@ def _gzip(data: bytes) -> Iterator[bytes]:
 
 
 def _deflate(data: bytes) -> Iterator[bytes]:
-    # The name means zlib framing (RFC 9110, 8.4.1.2), but some servers send bare deflate.
-    inflater = zlib.decompressobj(wbits=15 if _is_zlib(data) else -15)
+    inflater = new_inflater(data)
     yield from _inflate(inflater, data)
     if not inflater.eof:
         raise EOFError
+
+
+def new_inflater(first_bytes: bytes) -> zlib._Decompress:
+    """Return the decoder for a deflate body that begins with these bytes, two at least.
+
+    The name means zlib framing (RFC 9110, 8.4.1.2), but some servers send bare deflate.
+    """
+    return zlib.decompressobj(wbits=15 if _is_zlib(first_bytes) else -15)
 
 
 def _is_zlib(data: bytes) -> bool:
