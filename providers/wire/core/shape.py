@@ -19,6 +19,8 @@ _KINDS: dict[type, str] = {
 }
 
 
+_MAX_DIGITS: Final = 18
+"""Digits of a number in text, which then fits into 64 bits."""
 _FEW: Final = 16
 """Entries of an array that are looked at one by one in no time."""
 
@@ -175,10 +177,20 @@ def count(value: int) -> int: ...
 @overload
 def count(value: object) -> int | None: ...
 def count(value: object) -> int | None:
-    """Return a provider's token count, or None if it is no count."""
+    """Return a provider's token count or time stamp; None for what is no number.
+
+    Servers in Lua or JavaScript write 12.0, and protobuf's JSON writes 64-bit integers as text.
+
+        12 → 12, 12.0 → 12, 1700000000.25 → 1700000000, "12" → 12, True → None
+    """
     if type(value) is int:
         return value
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value)
+    # `isdecimal` alone takes digits of all scripts.
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.isdecimal():
+        return int(value) if value.isascii() else None
+    return None
 
 
 def plain_text(part: JsonObject, kind: str) -> str | None:

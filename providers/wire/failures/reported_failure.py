@@ -246,8 +246,6 @@ def _status_of(error: JsonObject, kind: str | None, code: str | None) -> int:
     """Return the HTTP status that an error names, or that its words correspond to."""
     for key in _STATUS_KEYS:
         value = error.get(key)
-        if isinstance(value, str) and value.isdecimal() and len(value) == 3:
-            value = int(value)
         number = count(value)
         # `code` may be another number as well, such as gRPC's.
         if number is not None and 400 <= number <= 599:

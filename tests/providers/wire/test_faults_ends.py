@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.reading.token_usage import usage_of_body
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
+from providers.wire.core.shape import count
 from providers.wire.translate import AnswerContext, StreamTranslator, translate_response
 
 from .cases import ALL
@@ -248,6 +251,55 @@ def test_usage_of_chat_wherever_it_is(dst: Any, last: dict[str, Any]) -> None:
     if dst != C:
         buffered = read(dst, json.dumps(answer).encode(), stream=False)
         assert (buffered.usage["in"], buffered.usage["out"]) == (11, 2)
+
+
+WRITTEN_DIFFERENTLY: list[Callable[[int], Any]] = [float, str, lambda tokens: f"00{tokens}"]
+BODY_WITH_USAGE: dict[Any, dict[str, Any]] = {
+    A: {
+        "type": "message",
+        "content": [{"type": "text", "text": "a"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 11, "output_tokens": 2},
+    },
+    C: {
+        "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}],
+        "usage": USAGE,
+    },
+    R: {
+        "status": "completed",
+        "output": [],
+        "usage": {"input_tokens": 11, "output_tokens": 2, "total_tokens": 13},
+    },
+    G: {
+        "candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 11, "candidatesTokenCount": 2},
+    },
+}
+
+
+@pytest.mark.parametrize("write", WRITTEN_DIFFERENTLY)
+@pytest.mark.parametrize("dst", ALL)
+@pytest.mark.parametrize("src", ALL)
+def test_counts_may_be_written_as_floats_or_text(
+    src: Any, dst: Any, write: Callable[[int], Any]
+) -> None:
+    body = json.loads(json.dumps(BODY_WITH_USAGE[src]))
+    key = "usageMetadata" if src == G else "usage"
+    body[key] = {name: write(tokens) for name, tokens in body[key].items()}
+    if src != dst:
+        answer, _ = translate_response(body, src, dst)
+        got = read(dst, json.dumps(answer).encode(), stream=False)
+        assert (got.usage["in"], got.usage["out"]) == (11, 2)
+    recorded = usage_of_body(json.dumps(body).encode())
+    assert recorded is not None
+    assert (recorded.usage.input_tokens, recorded.usage.output_tokens) == (11, 2)
+
+
+@pytest.mark.parametrize("value", [True, None, "", "1.5", "-3", "٣", "9" * 30, [1], {"a": 1}])
+def test_what_is_no_count(value: Any) -> None:
+    assert count(value) is None
+    assert count(float("nan")) is None
+    assert count(float("inf")) is None
 
 
 def test_what_the_model_wrote_about_usage_is_no_usage() -> None:
