@@ -27,6 +27,7 @@ from providers.presets.preset_table import Preset, presets
 from providers.prices import admin as price_admin  # noqa: F401
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
+from providers.web.login_fields import LOGIN_FIELDS
 from providers.web.retry_fields import RETRY_FIELDS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ProviderAdmin(ConfigModelAdmin):
         "forget_secret": "auth_type == 'key' || auth_type.endsWith('_oauth')",
         "secret_state": "auth_type == 'key' || auth_type.endsWith('_oauth')",
         "secret_link": "auth_type == 'key' || auth_type.endsWith('_oauth')",
-        "auth_login": "auth_type.endsWith('_oauth')",
+        **dict.fromkeys(LOGIN_FIELDS, "auth_type.endsWith('_oauth')"),
         "auth_command": "auth_type == 'command'",
         "auth_file": "auth_type == 'file'",
         "auth_header": "auth_type != 'none'",
@@ -66,7 +67,7 @@ class ProviderAdmin(ConfigModelAdmin):
             "new_secret",
             "auth_command",
             "auth_file",
-            "auth_login",
+            *LOGIN_FIELDS,
             "auth_header",
         ]
         if obj and obj.secret:

@@ -34,6 +34,7 @@ from providers.services import (
     sets_new_login,
     unknown_fallback,
 )
+from providers.web.login_fields import LOGIN_FIELDS, LoginForm
 from providers.web.password_check import password_problem
 from providers.web.retry_fields import RetryForm
 
@@ -160,7 +161,7 @@ class RuleForm(RetryForm):
         self.fields["retry_attempts"].help_text = f"{ATTEMPTS_HELP} Blank: as the provider says."
 
 
-class ProviderForm(RetryForm):
+class ProviderForm(LoginForm):
     """Form of a provider, with its credential source as plain fields."""
 
     native_formats = forms.MultipleChoiceField(
@@ -224,16 +225,6 @@ class ProviderForm(RetryForm):
         ),
     )
 
-    auth_login = StrictJSONField(
-        required=False,
-        widget=ShortTextarea,
-        label="Login",
-        help_text=(
-            'What differs from the defaults, like {"file_path": "~/.claude/.credentials.json"}.'
-            " Never a secret."
-        ),
-    )
-
     # Credential source -> (key of its configuration, field of this form).
     SOURCES = {"command": ("command", "auth_command"), "file": ("file", "auth_file")}
 
@@ -284,7 +275,7 @@ class ProviderForm(RetryForm):
             for key, field in self.SOURCES.values():
                 self.initial[field] = self._before.auth_config.get(key, "")
             if self._before.auth_type in OAUTH_KINDS:
-                self.initial["auth_login"] = self._before.auth_config
+                self.show_login(self._before.auth_type, self._before.auth_config)
         if self._before is None or self._before.auth_type == "none":
             self.fields.pop("own_password", None)
         if self._before is None or not self._before.secret:
@@ -300,16 +291,19 @@ class ProviderForm(RetryForm):
     def add_error(self, field: str | None, error: Any) -> None:
         """Move the model's errors of `auth_config` to the plain field that holds the value."""
         if field is None and "auth_config" in getattr(error, "error_dict", {}):
-            source = self.SOURCES.get(self.instance.auth_type)
-            plain = (
-                source[1]
-                if source
-                else "auth_login"
-                if self.instance.auth_type in OAUTH_KINDS
-                else "auth_type"
-            )
-            super().add_error(plain, error.error_dict.pop("auth_config"))
+            problem = error.error_dict.pop("auth_config")
+            for name, text in self._source_errors(problem).items():
+                super().add_error(name, text)
         super().add_error(field, error)
+
+    def _source_errors(self, problem: Any) -> dict[str, Any]:
+        """Return the model's error of `auth_config` by the field of this form that can mend it."""
+        row = self.instance
+        if row.auth_type in self.SOURCES:
+            return {self.SOURCES[row.auth_type][1]: problem}
+        if row.auth_type in OAUTH_KINDS and isinstance(row.auth_config, dict):
+            return self.login_errors(row.auth_type, row.auth_config) or {"auth_type": problem}
+        return {"auth_type": problem}
 
     def _set_source(self, data: dict[str, Any]) -> None:
         """Compose `auth_config`, and refuse code that may not be set in the browser."""
@@ -318,7 +312,9 @@ class ProviderForm(RetryForm):
             key, field = self.SOURCES[auth_type]
             self.instance.auth_config = {key: data.get(field, "").strip()}
         elif auth_type in OAUTH_KINDS:
-            self.instance.auth_config = data.get("auth_login") or {}
+            self.instance.auth_config = self.login_config(
+                auth_type, data, self._stored_login(auth_type)
+            )
         elif self._before is None or self._before.auth_type != auth_type:
             self.instance.auth_config = {}
         after = Provider(auth_type=auth_type, auth_config=self.instance.auth_config)
@@ -327,7 +323,15 @@ class ProviderForm(RetryForm):
             self.add_error(field, CODE_REFUSED)
         is_superuser = bool(self.user and self.user.is_superuser)
         if sets_new_login(after, self._before) and not is_superuser:
-            self.add_error("auth_login", LOGIN_REFUSED)
+            changed = [name for name in self.changed_data if name in LOGIN_FIELDS]
+            self.add_error(changed[0] if changed else "auth_type", LOGIN_REFUSED)
+
+    def _stored_login(self, auth_type: str) -> dict[str, Any]:
+        """Return the stored settings of a login of this kind; none if the source is another."""
+        if self._before is None or self._before.auth_type != auth_type:
+            return {}
+        stored: dict[str, Any] = self._before.auth_config
+        return stored
 
     def _refuse_move(self, data: dict[str, Any]) -> None:
         """Report a destination that would get a credential that its mover cannot see."""

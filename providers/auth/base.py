@@ -69,7 +69,7 @@ class OAuthAuth(_Source):
     id_token_path: str = ""
     account_id_path: str = ""
     last_refresh_path: str = ""
-    default_expires_in_seconds: float = Field(3600.0, gt=0)
+    default_expires_in_seconds: float = Field(3600.0, gt=0, allow_inf_nan=False)
     body_format: Literal["form", "json"] = "form"
     authorize_url: str = ""
     """Where the browser goes to log in; "": only the vendor's own program can log in."""

@@ -58,6 +58,9 @@ beside it.
 """
 
 
+_ADDRESSES = ("endpoint", "authorize_url")
+
+
 class BadOAuthConfig(ValueError):
     """A login's settings cannot be used; the text is one sentence for people."""
 
@@ -79,27 +82,45 @@ def oauth_auth(
     if unknown := set(config) - OAUTH_KEYS:
         hint = name_hint(min(unknown), OAUTH_KEYS)
         raise BadOAuthConfig(f"The source “{kind}” has no “{min(unknown)}”; {hint}")
+    for name, problem in login_problems(kind, config).items():
+        raise BadOAuthConfig(f"“{name}” {problem}")
     values = {**OAUTH_KINDS[kind], **config}
-    if not values.get("client_id"):
-        raise BadOAuthConfig(f"The source “{kind}” needs “client_id”.")
+    return OAuthAuth(type=kind, header=header, client_secret=client_secret, **values)
+
+
+def login_problems(kind: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with a login's settings, by setting: the rest of a sentence about it.
+
+    `{"endpoint": "http://h/"}` → `{"endpoint": "has to begin with https://: tokens are sent
+    there."}`. The names of the settings are not checked.
+    """
+    values = {**OAUTH_KINDS[kind], **config}
+    known = {name: value for name, value in values.items() if name in OAUTH_KEYS}
     try:
-        auth = OAuthAuth(type=kind, header=header, client_secret=client_secret, **values)
+        auth = OAuthAuth(type=kind, **known)
     except ValidationError as exc:
-        problem = exc.errors(include_url=False)[0]
-        name = ".".join(map(str, problem["loc"]))
-        raise BadOAuthConfig(
-            f"“{name}” cannot be used: {problem['msg'][:1].lower()}{problem['msg'][1:]}."
-        ) from None
-    _check_address("endpoint", auth.endpoint)
-    if auth.authorize_url:
-        _check_address("authorize_url", auth.authorize_url)
+        faults = exc.errors(include_url=False)
+        problems = {str(fault["loc"][0]): _in_words(fault["msg"]) for fault in faults}
+        if not known.get("client_id"):
+            problems["client_id"] = f"is needed: the source “{kind}” has none of its own."
+        return problems
+    problems = {name: _address_problem(getattr(auth, name)) for name in _ADDRESSES}
     if not auth.redirect_path.startswith("/"):
-        raise BadOAuthConfig("“redirect_path” starts with a slash.")
-    return auth
+        problems["redirect_path"] = "starts with a slash."
+    return {name: problem for name, problem in problems.items() if problem}
 
 
-def _check_address(name: str, url: str) -> None:
-    """Tokens travel over https, or stay on this machine."""
+def _in_words(message: str) -> str:
+    return f"cannot be used: {message[:1].lower()}{message[1:]}."
+
+
+def _address_problem(url: str) -> str:
+    """Return why tokens may not be sent to an address, "" if they may.
+
+    Tokens travel over https, or stay on this machine.
+    """
+    if not url:
+        return ""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -107,6 +128,7 @@ def _check_address(name: str, url: str) -> None:
         host = ""
         parts = urlsplit("")
     if not host or parts.username or parts.scheme not in ("https", "http"):
-        raise BadOAuthConfig(f"“{name}” has to be a web address, like https://host/path.")
+        return "has to be a web address, like https://host/path."
     if parts.scheme != "https" and not is_loopback(host):
-        raise BadOAuthConfig(f"“{name}” has to begin with https://: tokens are sent there.")
+        return "has to begin with https://: tokens are sent there."
+    return ""

@@ -201,10 +201,10 @@ def test_a_file_and_a_clerks_login_are_refused_too(
     clerk = django_user_model.objects.create_user("clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="providers"))
     client.force_login(clerk)
-    response = client.post(
-        ADD, form(auth_type="anthropic_oauth", auth_login='{"file_path": "~/x.json"}')
-    )
-    assert errors(response) == {"auth_login": [LOGIN_REFUSED]}
+    response = client.post(ADD, form(auth_type="anthropic_oauth", login_file_path="~/x.json"))
+    assert errors(response) == {"login_file_path": [LOGIN_REFUSED]}
+    response = client.post(ADD, form(auth_type="anthropic_oauth"))
+    assert errors(response) == {"auth_type": [LOGIN_REFUSED]}
 
 
 def test_a_clerk_cannot_move_a_credential(browser: Client, client: Client, django_user_model):

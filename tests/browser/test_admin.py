@@ -199,9 +199,15 @@ def test_the_auth_board_tests_a_credential(visitor: Visitor, tmp_path):
 
 def test_the_provider_form_shows_a_login_s_settings(visitor: Visitor):
     page = visitor.go("/admin/providers/provider/add/")
-    assert not page.locator("#id_auth_login").is_visible()
+    file = page.locator("#id_login_file_path")
+    assert not file.is_visible()
     page.locator("#id_auth_type").select_option("codex_oauth")
-    page.locator("#id_auth_login").wait_for(state="visible")
+    file.wait_for(state="visible")
+    assert file.get_attribute("placeholder") == "~/.codex/auth.json"
+    page.locator("#id_auth_type").select_option("google_oauth")
+    page.wait_for_function(
+        "document.querySelector('#id_login_file_path').placeholder.startsWith('~/.gemini')"
+    )
     assert page.locator("#id_new_secret").is_visible()
     assert not page.locator("#id_auth_command").is_visible()
 
