@@ -77,6 +77,8 @@ def credentials() -> Iterator[Finding]:
 
 def _credential(row: BoardRow) -> Finding:
     check = f"provider {row.provider.name}"
+    if row.unset_variable:
+        return Finding(check, Level.NOTE, row.state_in_words, row.fix)
     if not row.is_bad:
         return Finding(check, Level.OK, row.state)
     # A provider that nobody uses needs no credential: this alone is no failure.

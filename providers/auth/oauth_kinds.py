@@ -96,17 +96,16 @@ def login_problems(kind: str, config: Mapping[str, Any]) -> dict[str, str]:
     """
     values = {**OAUTH_KINDS[kind], **config}
     known = {name: value for name, value in values.items() if name in OAUTH_KEYS}
+    problems = {name: _address_problem(str(known.get(name, ""))) for name in _ADDRESSES}
+    if not str(known.get("redirect_path", "/")).startswith("/"):
+        problems["redirect_path"] = "starts with a slash."
     try:
-        auth = OAuthAuth(type=kind, **known)
+        OAuthAuth(type=kind, **known)
     except ValidationError as exc:
         faults = exc.errors(include_url=False)
-        problems = {str(fault["loc"][0]): _in_words(fault["msg"]) for fault in faults}
-        if not known.get("client_id"):
-            problems["client_id"] = f"is needed: the source “{kind}” has none of its own."
-        return problems
-    problems = {name: _address_problem(getattr(auth, name)) for name in _ADDRESSES}
-    if not auth.redirect_path.startswith("/"):
-        problems["redirect_path"] = "starts with a slash."
+        problems |= {str(fault["loc"][0]): _in_words(fault["msg"]) for fault in faults}
+    if not known.get("client_id"):
+        problems["client_id"] = f"is needed: the source “{kind}” has none of its own."
     return {name: problem for name, problem in problems.items() if problem}
 
 

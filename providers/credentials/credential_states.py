@@ -56,6 +56,11 @@ class BoardRow:
         return unset_variable(self.provider, os.environ)
 
     @property
+    def state_in_words(self) -> str:
+        """The state, or the variable that this process lacks: a command reads it when needed."""
+        return f"{self.unset_variable} is not set" if self.unset_variable else self.state
+
+    @property
     def can_renew(self) -> bool:
         return self.provider.auth_type.endswith("_oauth")
 
@@ -63,6 +68,8 @@ class BoardRow:
     def fix(self) -> str:
         """The command that mends a bad state; "" where none does."""
         name = self.provider.name
+        if self.unset_variable and self.provider.enabled:
+            return f"set it where ccproxy starts, or: ccproxy setkey {name}"
         if not self.is_bad or not self.provider.enabled:
             return ""
         if self.provider.auth_type == "key":

@@ -109,10 +109,12 @@ def test_each_wrong_setting_has_its_error(browser: Client) -> None:
         auth_type="codex_oauth",
         login_redirect_port="99999",
         login_default_expires_in_seconds="soon",
+        login_endpoint="ftp://h.example/",
     )
     assert errors(browser.post(ADD, wrong)).keys() == {
         "login_redirect_port",
         "login_default_expires_in_seconds",
+        "login_endpoint",
     }
 
 

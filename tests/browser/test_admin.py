@@ -105,6 +105,19 @@ def test_the_form_shows_the_fields_of_the_chosen_source(visitor: Visitor):
     assert not secret.is_visible()
 
 
+def test_a_refused_form_opens_at_its_first_error(visitor: Visitor):
+    page = visitor.go("/admin/providers/provider/add/")
+    page.fill("#id_name", "far")
+    page.fill("#id_host", "far.example")
+    page.select_option("#id_auth_type", "google_oauth")
+    page.locator("[name=_save]").click()
+    page.locator("#id_login_client_id[aria-invalid=true]").wait_for()
+    page.wait_for_function("document.activeElement.id == 'id_login_client_id'")
+    box = page.locator("#id_login_client_id").bounding_box()
+    assert box is not None
+    assert 100 < box["y"] < page.viewport_size["height"] - 100
+
+
 def test_rules_are_ordered_by_dragging(visitor: Visitor):
     from providers.models import TransformRule
 

@@ -47,6 +47,21 @@ def test_providers_name_the_state_and_what_mends_it():
     assert "not-to-be-shown" not in table + json.dumps(values)
 
 
+def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch):
+    row = make_provider(auth_type="command", auth_config={"command": "printenv CC_KEY"})
+    monkeypatch.delenv("CC_KEY", raising=False)
+    assert "CC_KEY is not set" in shown("providers")
+    values = json.loads(shown("providers", "--json"))[0]
+    assert values["state"] == "CC_KEY is not set"
+    assert values["fix"].endswith(f"ccproxy setkey {row.name}")
+    [finding] = stored_checks.credentials()
+    assert (finding.level, finding.text) == (Level.NOTE, "CC_KEY is not set")
+    monkeypatch.setenv("CC_KEY", "k")
+    assert "read when needed" in shown("providers")
+    [finding] = stored_checks.credentials()
+    assert (finding.level, finding.text) == (Level.OK, "read when needed")
+
+
 def test_rules_in_their_order_with_their_matches():
     provider = make_provider("openai", host="c.example")
     second = make_rule(name="second", position=2, match_model="haiku", dest_provider=provider)

@@ -83,7 +83,7 @@ def _provider(row: BoardRow) -> ProviderRow:
         type=row.provider.type,
         enabled=row.provider.enabled,
         credential_source=row.source,
-        credential_state=row.state,
+        credential_state=row.state_in_words,
         credential_is_bad=row.is_bad,
         expires_at=row.expires_at.isoformat() if row.expires_at else None,
         refusals=row.refusals,

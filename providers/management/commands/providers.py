@@ -42,7 +42,7 @@ def _values(row: BoardRow) -> dict[str, Any]:
         "address": _address(row),
         "enabled": provider.enabled,
         "credential": row.source,
-        "state": row.state,
+        "state": row.state_in_words,
         "is_bad": row.is_bad,
         "expires_at": row.expires_at.isoformat() if row.expires_at else None,
         "refusals": row.refusals,
@@ -52,8 +52,9 @@ def _values(row: BoardRow) -> dict[str, Any]:
 
 
 def _cells(row: BoardRow) -> list[str | Text]:
-    state = row.state if row.provider.enabled else f"{row.state} (disabled)"
-    style = "red" if row.is_bad and row.provider.enabled else ""
+    is_enabled = row.provider.enabled
+    state = row.state_in_words if is_enabled else f"{row.state_in_words} (disabled)"
+    style = "red" if is_enabled and (row.is_bad or row.unset_variable) else ""
     until = f"{row.expires_at:%Y-%m-%d %H:%M} UTC" if row.expires_at else ""
     return [
         row.provider.name,

@@ -26,7 +26,7 @@ def test_addresses_come_from_the_server(script: Path):
     [
         # The last one is of exported sessions, which stand alone.
         ("flows", ["console.js", "resend.js", "share.js"], SCRIPTS),
-        ("ccproxy_site", ["shell.js", "theme.js", "admin_labels.js"], FRAME),
+        ("ccproxy_site", ["shell.js", "theme.js", "admin_labels.js", "first_error.js"], FRAME),
     ],
 )
 def test_every_module_is_served_and_reached(
