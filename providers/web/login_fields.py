@@ -1,6 +1,6 @@
 """Fields of a form for a login's settings, which a provider stores as one mapping.
 
-A blank field stands for the default of the login's kind, which a browser shows in its place.
+A blank field stands for the default of the login's kind; a browser shows it as a placeholder.
 """
 
 from __future__ import annotations

@@ -99,6 +99,8 @@ def test_what_was_typed_is_stored_and_a_blank_field_is_the_default(browser: Clie
         "default_expires_in_seconds": 90.5,
         "body_format": "json",
     }
+    shown = browser.get(change(row)).context["adminform"].form
+    assert (shown["login_expiry_path"].value(), shown["login_scopes"].value()) == ("-", None)
     browser.post(change(row), typed | {"login_file_path": "", "login_redirect_port": ""})
     row.refresh_from_db()
     assert row.auth_config.keys() == {"expiry_path", "default_expires_in_seconds", "body_format"}
