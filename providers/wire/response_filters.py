@@ -13,6 +13,7 @@ from providers.wire.core.ir import Tool
 from providers.wire.losses.unknown_answer_fields import AnswerWatch
 from providers.wire.rules.answers import AnswerFilter
 from providers.wire.rules.toolnames import by_wire_name
+from providers.wire.tools.object_arguments import ObjectArguments
 from providers.wire.tools.web_search import is_search
 
 
@@ -52,6 +53,14 @@ def _wants_thinking(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool
     thinking = client_body.get("thinking")
     enabled = isinstance(thinking, dict) and thinking.get("type") != "disabled"
     return enabled or bool(client_body.get("tools"))
+
+
+def arguments_for(src: WireFormatName, dst: WireFormatName) -> ObjectArguments | None:
+    """Return the filter for clients that read arguments as an object.
+
+    OpenAI's read text, and are told by OpenAI that it may be no JSON. Google's get each call whole.
+    """
+    return ObjectArguments() if src != dst == ANTHROPIC_MESSAGES else None
 
 
 def filter_for(src: WireFormatName, dst: WireFormatName, context: AnswerContext) -> AnswerFilter:

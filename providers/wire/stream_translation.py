@@ -14,7 +14,7 @@ from providers.wire.core.sse import MAX_EVENT_BYTES, SseParser
 from providers.wire.core.stream_event import Delta, End, Event, Ping, Start, UsageUpdate
 from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.failures.too_long import for_client
-from providers.wire.response_filters import filter_for, watch_for
+from providers.wire.response_filters import arguments_for, filter_for, watch_for
 from providers.wire.response_reading import UNFORESEEN, read_response
 from providers.wire.rules.events import of_response
 
@@ -48,6 +48,7 @@ class StreamTranslator:
         self._response_losses = Losses()
         self._encoder = client_codec(dst).stream_encoder(context)
         self._filter = filter_for(src, dst, context)
+        self._arguments = arguments_for(src, dst)
 
     @property
     def done(self) -> bool:
@@ -64,7 +65,8 @@ class StreamTranslator:
         """Losses of the response, so far."""
         unread = self._watch.losses if self._watch is not None else []
         decoded = [*self._response_losses, *self.decoder.losses, *unread]
-        return [*decoded, *self._filter.losses, *self._encoder.losses]
+        wrapped = self._arguments.losses if self._arguments is not None else []
+        return [*decoded, *self._filter.losses, *wrapped, *self._encoder.losses]
 
     def feed(self, chunk: bytes) -> bytes:
         """Translate the provider's next bytes."""
@@ -146,8 +148,13 @@ class StreamTranslator:
             if not isinstance(events[0], Start):  # a provider that skips its own beginning
                 events = [Start(), *events]
         filtered = self._filter.feed(events)
+        arguments = self._arguments
         # Nearly all events are the next part of a text, of which nothing is to be noted.
-        if len(filtered) != 1 or type(filtered[0]) is not Delta:
+        is_text = len(filtered) == 1 and type(filtered[0]) is Delta
+        if arguments is not None and not (is_text and arguments.is_idle):
+            filtered = arguments.feed(filtered)
+            is_text = False
+        if not is_text:
             filtered = self._noted(filtered)
         return self._encoder.feed(filtered)
 
