@@ -27,7 +27,6 @@ from providers.wire.detect import (
     endpoint_suffix,
     is_stream,
     model_of,
-    split_query,
 )
 
 # The endpoint's own name below the versioned base ("/v1", "/api/paas/v4", ...).
@@ -68,7 +67,7 @@ def provider_path(
         model: the model to send, when it differs from the requested one.
         dest_path: a raw template that wins over the provider's.
     """
-    bare, query = split_query(path)
+    bare, mark, query = path.partition("?")
     found = client_format(path)
     wanted = model or model_of(path, body) or ""
     action = action_of(path) or _action(provider, streams=is_stream(found, path, body))
@@ -82,6 +81,9 @@ def provider_path(
         target = base_path(provider) + (_ENDPOINT.get(fmt) or bare) + endpoint_suffix(path, fmt)
         if fmt == GOOGLE_GENERATE:
             target = bare if not model else render(_GOOGLE_TEMPLATE, model=wanted, action=action)
+    # A question mark alone is an empty query, which stays like any other.
+    if mark and not query and "?" not in target:
+        return f"{target}?"
     return _join_query(target, query)
 
 

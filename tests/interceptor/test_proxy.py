@@ -109,6 +109,9 @@ def test_a_stream_passes_byte_for_byte_and_is_kept_with_times(
         ("/api/event_logging/v2/batch", "based", "/api/event_logging/v2/batch"),
         ("/chat/completions", "chat", "/v1/chat/completions"),
         ("/v1/embeddings?x=1", "chat", "/v1/embeddings?x=1"),
+        ("/v1/messages?", "based", "/anthropic/v1/messages?"),
+        ("/v1/files?", "chat", "/v1/files?"),
+        ("/v1/files?a&&=%2f%zz", "chat", "/v1/files?a&&=%2f%zz"),
     ],
 )
 def test_sub_paths_and_queries_survive(
