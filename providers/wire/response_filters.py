@@ -58,7 +58,7 @@ def _wants_thinking(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool
 def arguments_for(src: WireFormatName, dst: WireFormatName) -> ObjectArguments | None:
     """Return the filter for clients that read arguments as an object.
 
-    OpenAI's read text, and are told by OpenAI that it may be no JSON. Google's get each call whole.
+    OpenAI's read text, which OpenAI does not promise to be JSON. Google's get each call complete.
     """
     return ObjectArguments() if src != dst == ANTHROPIC_MESSAGES else None
 
