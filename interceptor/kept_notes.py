@@ -16,6 +16,7 @@ from typing import Final
 from django.db import connection, transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
+from interceptor.config.files.server import ServerSettings
 from interceptor.models import NotifyEvent, NotifyTask
 from interceptor.notes.note_book import TaskEvents
 from interceptor.notes.notification import Notification
@@ -38,6 +39,12 @@ class NoteLimits:
     ttl_s: float = 600.0
     tasks: int = 1_000
     total_bytes: int = 64 * 1024 * 1024
+
+
+def note_limits(settings: ServerSettings) -> NoteLimits:
+    """Return how many events of other programs are kept, and how long."""
+    buffer = settings.mcp.buffer
+    return NoteLimits(events_per_task=buffer.max_events_per_task, ttl_s=buffer.ttl_seconds)
 
 
 class KeptNotes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from channels.layers import get_channel_layer
 from django.conf import settings as django_settings
 
-from ccproxy_site.mains.proxy_client import ProxyClient
+from ccproxy_site.mains.joined_proxies import JoinedProxies
 from ccproxy_site.process.live_bridge import ConsoleLayer
 from flows.live.audience import listened_to, may_be_heard
 from flows.live.bus import LiveBus, flow_group
@@ -24,7 +24,7 @@ class Audience:
     """Tells the proxies which of their running flows pages look at.
 
     Args:
-        clients: the proxies, as the recorder keeps them.
+        proxies: those that the recorder serves.
         layer: knows what the console's pages have joined; without Redis.
         live: the live view.
         hurry: writes the states of running flows at once, and returns them.
@@ -32,12 +32,12 @@ class Audience:
 
     def __init__(
         self,
-        clients: Mapping[int, ProxyClient],
+        proxies: JoinedProxies,
         layer: ConsoleLayer,
         live: LiveBus,
         hurry: Callable[[], Iterable[FlowRecord]],
     ) -> None:
-        self._clients, self._layer, self._live, self._hurry = clients, layer, live, hurry
+        self._proxies, self._layer, self._live, self._hurry = proxies, layer, live, hurry
         self._told: frozenset[str] = frozenset()
 
     async def follow(self) -> None:
@@ -50,7 +50,7 @@ class Audience:
             watched = await self._watched()
             if watched != self._told:
                 self._told = watched
-                self._tell(watched)
+                self._proxies.watch(watched)
             await self._change()
 
     def flow_began(self) -> None:
@@ -60,15 +60,11 @@ class Audience:
 
     async def bring(self, flow_id: str) -> None:
         """Have the proxy that runs a flow send its response, and wait for that for a moment."""
-        self._tell(self._told | {flow_id})
+        self._proxies.watch(self._told | {flow_id})
         for _ in range(_BRING_TRIES):
             if self._live.holds(flow_id):
                 return
             await asyncio.sleep(_BRING_PAUSE_S)
-
-    def _tell(self, watched: frozenset[str]) -> None:
-        for client in self._clients.values():
-            client.watch(watched)
 
     async def _change(self) -> None:
         """Wait until another flow may be watched. Redis has to be asked again and again."""
@@ -80,7 +76,7 @@ class Audience:
 
     async def _watched(self) -> frozenset[str]:
         """Return the ids of the running flows that a page looks at."""
-        running = [flow_id for client in self._clients.values() for flow_id in client.running.ids]
+        running = self._proxies.running_ids()
         is_heard = bool(django_settings.REDIS_URL or self._layer.groups)
         if not running or not is_heard:
             return frozenset()

@@ -11,7 +11,6 @@ import logging
 import pickle
 import socket
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from django.db import connection
 from ccproxy_site.mains.addresses import endpoints_of
 from ccproxy_site.mains.audience import Audience
 from ccproxy_site.mains.child_main import follow
+from ccproxy_site.mains.joined_proxies import JoinedProxies
 from ccproxy_site.mains.proxy_client import ProxyClient
 from ccproxy_site.mains.recording_watch import RecordingWatch
 from ccproxy_site.notices.setup import NoticeService, notice_thread
@@ -52,8 +52,7 @@ from flows.live.bus import LiveBus
 from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
-from flows.telemetry.finished_flow import FinishedFlow
-from flows.telemetry.metrics.instruments import Point
+from flows.telemetry.finished_flow import FinishedFlow, OnFinished
 from flows.writer.retention_policy import RetentionPolicy
 from flows.writer.spool import Spool
 from flows.writer.thread import FlowWriter
@@ -64,9 +63,8 @@ from interceptor.config.snapshot.load import read_rows
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
-from interceptor.instances.metric_points import proxy_points
 from interceptor.instances.processes import instance_of, running_instances
-from interceptor.kept_notes import DatabaseNotes, KeptNotes, NoteLimits
+from interceptor.kept_notes import DatabaseNotes, KeptNotes, note_limits
 from interceptor.operate.flow_log import FlowLog
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
@@ -120,53 +118,59 @@ class Recorder:
         self._store = ConfigStore(Snapshot())
         self._rows = b""
         self._redactor = Redactor(SECRETS)
+        self._proxies = JoinedProxies()
+        self._consoles: set[Bridge] = set()
         self._telemetry = RecorderTelemetry(
-            tracing_conf(settings), lambda: self._writer.stats(), self._proxy_points
+            tracing_conf(settings), lambda: self._writer.stats(), self._proxies.points
         )
         self._flow_lines = FlowLines(sys.stderr if flow_lines else None)
         self._notices = notice_thread(
             settings,
             redact=self._redactor.text,
             problem=lambda: self._recording.problem,
-            cooldowns=self._cooldowns,
+            cooldowns=self._proxies.cooldowns,
         )
         fresh = FreshFlows()
-        self._writer = FlowWriter(
-            redactor=self._redactor,
-            retention=retention_policy(settings),
-            spool=Spool(directory / "spool"),
-            on_finished=(
-                self._flow_lines.finished,
-                *self._telemetry.on_finished,
-                *([self._notices.finished] if self._notices else []),
-                self._note_ended,
-            ),
-            fresh=fresh,
-            is_watched=lambda: may_be_heard(get_channel_layer()),
-        )
+        self._writer = self._make_writer(fresh)
         self._links = LinkThread(
             lambda: self._writer.is_behind or self._writer.is_refused,
             fresh,
             LastingConnection().open,
         )
-        self._recording = RecordingWatch(self._writer.stats, self._fills)
-        self._consoles: set[Bridge] = set()
-        detail = settings.inspector.mitmproxy.flow_detail
+        self._recording = RecordingWatch(self._writer.stats, self._proxies.fills)
+        self._make_views()
+        self._grants = DatabaseGrants()
+        kept = KeptNotes(note_limits(settings), self._redactor.text)
+        self._notes = DatabaseNotes(kept, self._proxies.tell_notes)
+        self._is_shared = connection.vendor != "sqlite"
+        self._stopping = asyncio.Event()
+        self._has_records = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _make_writer(self, fresh: FreshFlows) -> FlowWriter:
+        """Return the thread that stores flows, with all that hears of each finished one."""
+        observers: list[OnFinished] = [self._flow_lines.finished, *self._telemetry.on_finished]
+        if self._notices is not None:
+            observers.append(self._notices.finished)
+        observers.append(self._note_ended)
+        return FlowWriter(
+            redactor=self._redactor,
+            retention=retention_policy(self._settings),
+            spool=Spool(self._directory / "spool"),
+            on_finished=observers,
+            fresh=fresh,
+            is_watched=lambda: may_be_heard(get_channel_layer()),
+        )
+
+    def _make_views(self) -> None:
+        """Make what shows flows while they run: the flow log, the live view and its audience."""
+        detail = self._settings.inspector.mitmproxy.flow_detail
         self._flow_log = FlowLog(detail, self._redactor) if detail else None
         self._live = LiveBus(self._redactor)
         self._layer = ConsoleLayer()
-        self._stopping = asyncio.Event()
-        self._has_records = asyncio.Event()
-        self._is_empty = asyncio.Event()
-        self._grants = DatabaseGrants()
-        kept = KeptNotes(note_limits(settings), self._redactor.text)
-        self._notes = DatabaseNotes(kept, self._tell_notes)
-        self._is_shared = connection.vendor != "sqlite"
-        self._clients: dict[int, ProxyClient] = {}
         self._audience = Audience(
-            self._clients, self._layer, self._live, lambda: self._writer.hurry(at_once=True)
+            self._proxies, self._layer, self._live, lambda: self._writer.hurry(at_once=True)
         )
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     def tell_checked(self) -> None:
         """Let the others start, as far as they can before this process answers them."""
@@ -201,7 +205,11 @@ class Recorder:
         await self._stopping.wait()
         watching.cancel()
         giving_back.cancel()
-        await self._drain()
+        # Without a supervisor they may still be ending.
+        await self._proxies.drain(
+            end_timeout_s=self._settings.shutdown_timeout_seconds + PROXY_MARGIN_S,
+            store_timeout_s=WRITER_DRAIN_TIMEOUT_S,
+        )
         recording.cancel()
         await services.stop()
 
@@ -235,7 +243,7 @@ class Recorder:
             on_facts=self._watcher.note,
             on_drained=lambda: self._drained(number),
         )
-        self._clients[number] = joined
+        self._proxies.add(number, joined)
         if client["open"]:
             end, bell = connection
             self._spawn(joined.talk(end, bell, lambda: self._rows, lambda: self._recording.problem))
@@ -244,10 +252,7 @@ class Recorder:
 
     def _drained(self, number: int) -> None:
         self._control.say(drained=number)
-        if gone := self._clients.pop(number, None):
-            gone.close()
-        if not self._clients:
-            self._is_empty.set()
+        self._proxies.remove(number)
 
     async def _talk_with_console(self, end: socket.socket) -> None:
         bridge = await Bridge.open(end)
@@ -337,38 +342,19 @@ class Recorder:
         )
 
     def _configure(self) -> None:
-        for client in self._clients.values():
-            client.configure(self._rows)
+        self._proxies.configure(self._rows)
         if self._is_shared:
             # Another machine may have events for a session that is new.
             self._spawn(self._notes.look())
-
-    def _tell_notes(self, sessions: frozenset[str]) -> None:
-        for client in self._clients.values():
-            client.tell_notes(sessions)
 
     def _instances(self) -> dict[str, dict[str, Any]]:
         """Return what the heartbeats say, by the proxies' names."""
         stats = self._writer.stats()
         facts = {"queue_depth": stats.queue_depth, "writer_error": stats.last_error or ""}
-        joined = [client for client in list(self._clients.values()) if client.is_open]
-        told = {client.instance: {**facts, **client.facts()} for client in joined}
+        told = {name: {**facts, **own} for name, own in self._proxies.facts().items()}
         for first in list(told)[:1]:
             told[first]["measures"] = self._telemetry.measures()
         return told
-
-    def _cooldowns(self) -> list[dict[str, Any]]:
-        """Return the cooldowns of the connected proxies."""
-        found: list[dict[str, Any]] = []
-        for client in list(self._clients.values()):
-            found += client.facts().get("cooldowns", [])
-        return found
-
-    def _proxy_points(self) -> list[Point]:
-        found: list[Point] = []
-        for client in list(self._clients.values()):
-            found += proxy_points(client.instance, client.facts())
-        return found
 
     async def _follow_recording(self) -> None:
         """Say whether flows are stored, and make room for those that cannot be."""
@@ -379,12 +365,10 @@ class Recorder:
             log.tell(problem)
             if problem != told:
                 told = problem
-                for client in self._clients.values():
-                    client.tell_recording(problem)
+                self._proxies.tell_recording(problem)
                 for console in self._consoles:
                     console.say(recording=problem)
-            for client in self._clients.values():
-                client.tell_waiting(self._links.backlog)
+            self._proxies.tell_waiting(self._links.backlog)
             self._writer.keep_up()
             if self._writer.is_refused:
                 is_last = self._stopping.is_set()
@@ -403,23 +387,6 @@ class Recorder:
         self._has_records.clear()
         return True
 
-    def _fills(self) -> list[float]:
-        return [client.fill for client in self._clients.values()]
-
-    async def _drain(self) -> None:
-        """Read and store what the proxies leave; without a supervisor they may still be ending.
-
-        A database that is away must not keep the process for ever.
-        """
-        proxies_end_s = self._settings.shutdown_timeout_seconds + PROXY_MARGIN_S
-        talks = [client.ended.wait() for client in self._clients.values()]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(proxies_end_s):
-                await asyncio.gather(*talks)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WRITER_DRAIN_TIMEOUT_S if self._clients else 0):
-                await self._is_empty.wait()
-
 
 def retention_policy(settings: ServerSettings) -> RetentionPolicy:
     """Return how much of the record is kept."""
@@ -429,9 +396,3 @@ def retention_policy(settings: ServerSettings) -> RetentionPolicy:
         max_flows=retention.max_flows,
         max_bytes=retention.max_bytes,
     )
-
-
-def note_limits(settings: ServerSettings) -> NoteLimits:
-    """Return how many events of other programs are kept, and how long."""
-    buffer = settings.mcp.buffer
-    return NoteLimits(events_per_task=buffer.max_events_per_task, ttl_s=buffer.ttl_seconds)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from ccproxy_site.mains.recorder import note_limits
 from interceptor.config.files.server import ServerSettings
-from interceptor.kept_notes import KeptNotes, NoteLimits
+from interceptor.kept_notes import KeptNotes, NoteLimits, note_limits
 from interceptor.models import NotifyEvent, NotifyTask
 from interceptor.notes.notification import Notification
 from interceptor.recorder.asking import RecorderRefused

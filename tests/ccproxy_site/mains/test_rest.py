@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ccproxy_site.mains import recorder as module
+from ccproxy_site.mains.joined_proxies import JoinedProxies
 from ccproxy_site.mains.recorder import Recorder
 
 
@@ -37,7 +38,7 @@ def _at_rest(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[float]]:
     recorder: Any = Recorder.__new__(Recorder)
     recorder._recording, recorder._writer = Watch(), Writer()
     recorder._has_records = asyncio.Event()
-    recorder._clients, recorder._consoles = {}, []
+    recorder._proxies, recorder._consoles = JoinedProxies(), []
     go_on = asyncio.sleep
 
     async def pause(seconds: float) -> None:

@@ -12,7 +12,6 @@ import yaml
 from django.core.management import call_command
 from django.test import override_settings
 
-from ccproxy_site.mains.recorder import note_limits
 from ccproxy_site.mcp.bearer_tokens import BearerTokens
 from ccproxy_site.telemetry.recorder_telemetry import tracing_conf
 from flows.telemetry.tracing import tracing_of
@@ -23,6 +22,7 @@ from interceptor.config.snapshot.load import load_snapshot
 from interceptor.config.transfer.exporter import export_config
 from interceptor.config.transfer.import_mark import mark_imported, unread_sections
 from interceptor.config.transfer.importer import import_sections
+from interceptor.kept_notes import note_limits
 from interceptor.models import PerplexityModel
 from providers.base.errors import ConfigError
 from providers.models import Provider
