@@ -32,11 +32,17 @@ class Writer:
         """Nothing waits."""
 
 
+class Links:
+    """Links of flows that are all there."""
+
+    backlog = None
+
+
 def _at_rest(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[float]]:
     """Return a recorder without its parts, and the pauses that it makes between looks."""
     pauses: list[float] = []
     recorder: Any = Recorder.__new__(Recorder)
-    recorder._recording, recorder._writer = Watch(), Writer()
+    recorder._recording, recorder._writer, recorder._links = Watch(), Writer(), Links()
     recorder._has_records = asyncio.Event()
     recorder._proxies, recorder._consoles = JoinedProxies(), []
     go_on = asyncio.sleep
