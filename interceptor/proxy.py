@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from interceptor.addons.chain import Chain, build_chain
+from interceptor.addons.chain import Chain, ChainParts, build_chain
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
@@ -18,8 +18,10 @@ from interceptor.stock_addons import Proxyserver
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transport.lazy_transport import Transport
 from interceptor.wireguard.lease import RunBook
+from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService
 from providers.base.errors import ConfigError
+from providers.base.upstream_proxy import UpstreamProxies
 
 logger = logging.getLogger(__name__)
 
@@ -67,18 +69,20 @@ class Proxy:
 
     def _make_chain(self, settings: ProxySettings) -> Chain:
         return build_chain(
-            settings.store,
-            settings.sink,
-            settings.resolver,
-            surroundings_of(settings, self.cooldowns),
-            idle_timeout_s=settings.idle_timeout_s,
-            own_call_timeout_s=settings.own_call_timeout_s,
-            stream_over_bytes=settings.stream_over_bytes,
-            runs=self.runs,
-            overrides=settings.overrides,
-            proxies=settings.proxies,
-            transport=self.transport,
-            mcp=settings.mcp,
+            ChainParts(
+                store=settings.store,
+                sink=settings.sink,
+                resolver=settings.resolver,
+                around=surroundings_of(settings, self.cooldowns),
+                runs=self.runs,
+                overrides=settings.overrides or Overrides(),
+                proxies=settings.proxies or UpstreamProxies(),
+                transport=self.transport,
+                mcp=settings.mcp,
+                idle_timeout_s=settings.idle_timeout_s,
+                own_call_timeout_s=settings.own_call_timeout_s,
+                stream_over_bytes=settings.stream_over_bytes,
+            )
         )
 
     @property

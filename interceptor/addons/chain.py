@@ -54,75 +54,86 @@ class Chain:
     """Replaces mitmproxy's own resolver."""
 
 
-def build_chain(
-    store: ConfigStore,
-    sink: Sink,
-    resolver: CredentialResolver,
-    around: Surroundings,
-    *,
-    idle_timeout_s: float,
-    own_call_timeout_s: float | None = None,
-    stream_over_bytes: int | None = None,
-    runs: RunBook | None = None,
-    overrides: Overrides | None = None,
-    proxies: UpstreamProxies | None = None,
-    transport: Transport | None = None,
-    mcp: McpAddress | None = None,
-) -> Chain:
-    """Return the chain.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainParts:
+    """What the addons are made of."""
 
-    Args:
-        store: the configuration.
-        sink: gets the records of flows.
-        resolver: renews credentials after a 401.
-        around: what the steps of the request path may ask.
-        idle_timeout_s: how long a provider may be silent.
-        own_call_timeout_s: limit until the response to a request that the proxy makes itself.
-        stream_over_bytes: responses over this size are never held; None: no such size.
-        runs: the captured commands.
-        overrides: names and destinations that are replaced.
-        proxies: the company's, by which providers are reached; None: none.
-        transport: sends requests with a browser's TLS handshake; None: one with no settings.
-        mcp: where the MCP server listens; None: nowhere.
-    """
-    runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
-    proxies = proxies or UpstreamProxies()
-    record = RecordAddon(sink, stream_over_bytes, around.recording)
+    store: ConfigStore
+    """The configuration."""
+    sink: Sink
+    """Gets the records of flows."""
+    resolver: CredentialResolver
+    """Renews credentials after a 401."""
+    around: Surroundings
+    """What the steps of the request path may ask."""
+    runs: RunBook
+    """The captured commands."""
+    overrides: Overrides
+    """Names and destinations that are replaced."""
+    proxies: UpstreamProxies
+    """The company's, by which providers are reached."""
+    transport: Transport
+    """Sends requests with a browser's TLS handshake."""
+    mcp: McpAddress | None
+    """Where the MCP server listens; None: nowhere."""
+    idle_timeout_s: float
+    """How long a provider may be silent."""
+    own_call_timeout_s: float | None
+    """Limit until the response to a request that the proxy makes itself; None: no such limit."""
+    stream_over_bytes: int | None
+    """Responses over this size are never held; None: no such size."""
+
+
+def build_chain(parts: ChainParts) -> Chain:
+    """Return the chain."""
+    around, runs, overrides, proxies = parts.around, parts.runs, parts.overrides, parts.proxies
+    record = RecordAddon(parts.sink, parts.stream_over_bytes, around.recording)
     around.activity.listener = record.show_activity
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
-    gate = ForwardGate(runs, store, overrides, proxies, sink)
+    gate = ForwardGate(runs, parts.store, overrides, proxies, parts.sink)
     upstream = UpstreamAddon(runs, overrides, chosen)
     via = ViaAddon(proxies, overrides, upstream, chosen)
-    fingerprints = TransportAddon(transport or Transport(store), chosen)
-    auth, retry = AuthAddon(store, resolver), RetryAddon()
-    capacity = CapacityAddon(around.capacity)
+    fingerprints = TransportAddon(parts.transport, chosen)
     addons: list[object] = [
         hellos,
-        ConnectionsAddon(runs, hellos, sink),
+        ConnectionsAddon(runs, hellos, parts.sink),
         upstream,
         CheckedAddressAddon(gate, upstream, chosen),
         gate,
         PriorKnowledgeAddon(),
-        InspectorAddon(store, around),
+        InspectorAddon(parts.store, around),
         TransparentAddon(runs, hellos, gate),
         CompanyProxyAddon(proxies, runs, upstream, chosen),
         GuardAddon(around),
-        ForwardMcpAddon(mcp),
+        ForwardMcpAddon(parts.mcp),
         *step_addons(around, chosen),
         via,
         fingerprints,
         WebSocketAddon(),
         TranslateAddon(),
         PerplexityAddon(),
-        TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),
+        TimeoutsAddon(
+            idle_timeout_s=parts.idle_timeout_s, own_call_timeout_s=parts.own_call_timeout_s
+        ),
         record,
         PerplexityHeadersAddon(),
-        CooldownAddon(around.cooldowns),
-        auth,
-        capacity,
-        retry,
-        FallbackAddon(around, chosen, via, fingerprints, (auth, capacity, retry)),
+        *_failure_addons(parts, chosen, via, fingerprints),
         SignatureAddon(),
         SettleNotesAddon(around.notes),
     ]
-    return Chain(addons, record, RunDns(runs, overrides, sink, proxies))
+    return Chain(addons, record, RunDns(runs, overrides, parts.sink, proxies))
+
+
+def _failure_addons(
+    parts: ChainParts, chosen: ChosenDestinations, via: ViaAddon, fingerprints: TransportAddon
+) -> list[object]:
+    """Return the addons that answer a failure with another try, in the order they are asked."""
+    auth, retry = AuthAddon(parts.store, parts.resolver), RetryAddon()
+    capacity = CapacityAddon(parts.around.capacity)
+    return [
+        CooldownAddon(parts.around.cooldowns),
+        auth,
+        capacity,
+        retry,
+        FallbackAddon(parts.around, chosen, via, fingerprints, (auth, capacity, retry)),
+    ]
