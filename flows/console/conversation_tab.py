@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -45,57 +46,94 @@ def chat_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
     `part=forwarded` shows them as they left the proxy.
     """
     flow = detail.flow
-    sides = detail.sides
     if flow.is_websocket:
         return _socket_tab(flow, params)
+    shown = _load_part(detail, params)
+    view = params.get("view", "")
+    context: Context = {
+        "part": shown.part,
+        "view": view if view in VIEWS else "chat",
+        "parts": [name for name in ("client", "forwarded") if name in detail.sides],
+        "wire": WIRE_FORMATS.get(shown.wire) if shown.wire else "",
+        "live": shown.is_live,
+        "every": params.get("all") == "1",
+        "previous": shown.previous.flow if shown.previous else None,
+        "bodies": [
+            _shown(flow, shown.request_body, "Request"),
+            _shown(flow, shown.response_body, "Response"),
+        ],
+    }
+    if shown.is_live:
+        context["partial"] = answer_since(flow, 0)
+    if shown.wire is None:
+        return context | {"chat": None, "notes": [_NOT_A_CONVERSATION]}
+    if context["view"] != "chat":
+        return context | {"chat": None, "notes": []}
+    return context | _messages(shown, shown.wire, every=context["every"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of a flow as the tab shows it: both sides, their bodies, the previous request.
+
+    `part`: client or forwarded. `wire` is None if it is not a conversation.
+    """
+
+    flow: Flow
+    part: str
+    wire: WireFormatName | None
+    request_side: FlowSide | None
+    response_side: FlowSide | None
+    request_body: BodyView
+    response_body: BodyView
+    previous: Previous | None
+    bodies: dict[str, bytes]
+    """All of them by digest, the previous request's too."""
+
+    @property
+    def is_live(self) -> bool:
+        return self.flow.state == Flow.State.LIVE
+
+
+def _load_part(detail: FlowDetail, params: Mapping[str, str]) -> _Part:
+    flow, sides = detail.flow, detail.sides
     part = "client"
     if params.get("part") == "forwarded" and "forwarded" in sides:
         part = "forwarded"
-    view = params.get("view", "")
     request_side = sides.get(part)
     response_side = sides.get(_RESPONSE_SIDE[part]) or sides.get("upstream")
     wire = side_format(flow, request_side, part)
     previous = selectors.previous_flow(flow, (part,)) if wire else None
     bodies = _load_bodies(request_side, response_side, previous)
-    request_body = side_body(request_side, bodies)
-    response_body = side_body(response_side, bodies)
-    is_live = flow.state == Flow.State.LIVE
+    return _Part(
+        flow=flow,
+        part=part,
+        wire=wire,
+        request_side=request_side,
+        response_side=response_side,
+        request_body=side_body(request_side, bodies),
+        response_body=side_body(response_side, bodies),
+        previous=previous,
+        bodies=bodies,
+    )
 
-    context: Context = {
-        "part": part,
-        "view": view if view in VIEWS else "chat",
-        "parts": [name for name in ("client", "forwarded") if name in sides],
-        "wire": WIRE_FORMATS.get(wire) if wire else "",
-        "live": is_live,
-        "every": params.get("all") == "1",
-        "previous": previous.flow if previous else None,
-        "bodies": [
-            _shown(flow, request_body, "Request"),
-            _shown(flow, response_body, "Response"),
-        ],
-    }
-    if is_live:
-        context["partial"] = answer_since(flow, 0)
-    if wire is None:
-        return context | {"chat": None, "notes": [_NOT_A_CONVERSATION]}
-    if context["view"] != "chat":
-        return context | {"chat": None, "notes": []}
 
+def _messages(shown: _Part, wire: WireFormatName, *, every: bool) -> Context:
     # A response that is still arriving is shown by the live view.
     answer = None
-    if not is_live:
-        status_code = response_side.status_code if response_side else None
-        answer = read_answer(wire, response_body.plain, status_code)
-    request, note = request_of(flow, request_side, request_body, part)
+    if not shown.is_live:
+        status_code = shown.response_side.status_code if shown.response_side else None
+        answer = read_answer(wire, shown.response_body.plain, status_code)
+    request, note = request_of(shown.flow, shown.request_side, shown.request_body, shown.part)
     chat = conversation(
         # The response can be shown even if the request cannot be read.
         request or Request(wire),
         answer,
-        lambda number: reverse("flows:image", args=[flow.pk, part, number]),
-        previous=_previous_request(previous, part, bodies),
-        every=context["every"],
+        lambda number: reverse("flows:image", args=[shown.flow.pk, shown.part, number]),
+        previous=_previous_request(shown.previous, shown.part, shown.bodies),
+        every=every,
     )
-    return context | _chat_context(chat, answer, [note])
+    return _chat_context(chat, answer, [note])
 
 
 def _chat_context(chat: Conversation, answer: Answer | None, notes: list[str]) -> Context:

@@ -2,102 +2,76 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from flows.console.flow_list.filter_form import FlowListFilter, LiveRowFilter
-from flows.console.flow_list.list_columns import (
-    PARAMETER,
-    SEPARATOR,
-    columns_of,
-    keep_columns,
-    parse_columns,
-)
+from flows.console.flow_list.filter_form import LiveRowFilter
+from flows.console.flow_list.list_columns import columns_of, keep_columns
+from flows.console.flow_list.list_links import filter_chips, kept_parameters, page_links
+from flows.console.flow_list.list_request import ListRequest, list_request
 from flows.console.flow_list.peek_view import peek_of
 from flows.console.flow_list.row_table import RowTable
-from flows.console.flow_list.session_groups import BY_SESSION, GROUPINGS, grouped
-from flows.console.flow_list.session_groups import PARAMETER as GROUP
+from flows.console.flow_list.session_groups import grouped
 from flows.console.page_access import console_page, wants_part
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.filters import pasted_flow_id
 from flows.queries.jq_page import jq_page
-from flows.queries.list_order import NEWEST_FIRST, ORDERS, ordered_page, parse_order
+from flows.queries.list_order import ordered_page
 from flows.queries.rights import VIEW_FLOWS
-from flows.queries.saved_filters import (
-    FILTER_NAMES,
-    filter_errors,
-    saved_filters,
-    unknown_parameters,
-)
+from flows.queries.saved_filters import saved_filters
 from flows.search.text_filter import page_hits, search_notes
-from providers.base.nearest import capitalised, no_such
 
-MAX_LIVE_ROWS = 60
-_MAX_CHIP_CHARS = 200
-_LOOK = (PARAMETER, "sort", GROUP, "peek")
-"""Parameters that say how the list is shown."""
+MAX_LIVE_ROWS: Final = 60
 
 
 @console_page(VIEW_FLOWS)
 def flow_list(request: HttpRequest) -> HttpResponse:
     """Show flows, filtered and sorted by the URL; the newest first without an order."""
-    params = request.GET
-    pasted = pasted_flow_id(params.get("q", ""))
+    pasted = pasted_flow_id(request.GET.get("q", ""))
     if pasted and Flow.objects.filter(pk=pasted).exists():
         return _go(request, pasted)
-    filters = FlowListFilter(params, queryset=Flow.objects.all())
-    cursor = params.get("cursor", "")
-    source = params.get("jq", "").strip()
-    errors = [*filter_errors(filters), *map(capitalised, unknown_parameters(params))]
-    order = parse_order(params.get("sort", ""))
-    if order is None:
-        errors.append(capitalised(no_such("order", params["sort"][:100], ORDERS)))
-        order = NEWEST_FIRST
-    grouping = params.get(GROUP, "")
-    if grouping and grouping not in GROUPINGS:
-        errors.append(capitalised(no_such("grouping", grouping[:100], GROUPINGS)))
-    is_grouped = grouping == BY_SESSION
-    jq = jq_page(filters.qs, source) if source else None
-    if jq and jq.error:
-        errors.append(jq.error)
-    rows = selectors.rows(filters.qs)
-    page = jq.page if jq else ordered_page(rows, order, cursor, selectors.PAGE_ROWS)
-    # The search has read for long enough, and the page has room.
-    searches_on = bool(filters.reached) and not page.older
-    is_start = not cursor and not source and order == NEWEST_FIRST
-    columns = columns_of(request)
-    searched = params.get("q", "")
-    context = {
-        "page": page,
-        "table": RowTable(request, columns.names, page_hits(searched, page.flows)),
-        "search_notes": search_notes(searched),
-        "filters": filters,
-        "jq": jq,
-        "errors": errors,
-        "chips": _chips(params, filters),
-        "columns": columns,
-        "headings": columns.headings(order),
-        "order": order,
-        "groups": grouped(page.flows) if is_grouped else None,
-        "is_grouped": is_grouped,
-        "other_grouping": _query(params, cursor=cursor, group="" if is_grouped else BY_SESSION),
-        "newest_first": order == NEWEST_FIRST,
-        "older": _query(params, cursor=page.older) if page.older else "",
-        "further": _query(params, cursor=filters.reached) if searches_on else "",
-        "newest": _query(params, cursor="") if cursor else "",
-        "first_page": is_start,
-        # A new row of a grouped list may open a group: the list is asked for again.
-        "takes_rows": is_start and not is_grouped,
-        "live_query": _query(params, cursor="", peek=""),
-        "kept": _kept(params),
-        "saved": saved_filters(request.user).select_related("owner"),
-        "peek": peek_of(params.get("peek", "")),
-    }
+    context = _list_context(request, list_request(request.GET))
     template = "flows/_results.html" if wants_part(request) else "flows/list.html"
     response = render(request, template, context)
     keep_columns(request, response)
     return response
+
+
+def _list_context(request: HttpRequest, asked: ListRequest) -> dict[str, Any]:
+    filters = asked.filters
+    jq = jq_page(filters.qs, asked.jq_source) if asked.jq_source else None
+    if jq is not None:
+        page = jq.page
+        asked.errors += [jq.error] if jq.error else []
+    else:
+        rows = selectors.rows(filters.qs)
+        page = ordered_page(rows, asked.order, asked.cursor, selectors.PAGE_ROWS)
+    columns = columns_of(request)
+    return {
+        "page": page,
+        "table": RowTable(request, columns.names, page_hits(asked.searched, page.flows)),
+        "search_notes": search_notes(asked.searched),
+        "filters": filters,
+        "jq": jq,
+        "errors": asked.errors,
+        "chips": filter_chips(asked.params, filters),
+        "columns": columns,
+        "headings": columns.headings(asked.order),
+        "order": asked.order,
+        "newest_first": asked.is_newest_first,
+        "groups": grouped(page.flows) if asked.is_grouped else None,
+        "is_grouped": asked.is_grouped,
+        "first_page": asked.is_start,
+        # A new row of a grouped list may open a group: the list is asked for again.
+        "takes_rows": asked.is_start and not asked.is_grouped,
+        "kept": kept_parameters(asked.params),
+        "saved": saved_filters(request.user).select_related("owner"),
+        "peek": peek_of(asked.params.get("peek", "")),
+        **page_links(asked, page),
+    }
 
 
 @console_page(VIEW_FLOWS)
@@ -119,42 +93,3 @@ def _go(request: HttpRequest, flow_id: str) -> HttpResponse:
     if request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(headers={"HX-Redirect": response["Location"]})
     return response
-
-
-def _query(params: QueryDict, **changes: str) -> str:
-    """Return the URL's query with some parameters changed; empty ones are left out."""
-    query = QueryDict(mutable=True)
-    for name in (*FILTER_NAMES, *_LOOK, "cursor"):
-        value = changes.get(name, _value(params, name))
-        if value:
-            query[name] = value
-    return f"?{query.urlencode()}"
-
-
-def _value(params: QueryDict, name: str) -> str:
-    """Return a parameter's text; columns, of which a form sends one each, become one."""
-    if name != PARAMETER:
-        return params.get(name, "")
-    columns = parse_columns(params.getlist(PARAMETER))
-    return SEPARATOR.join(columns.names) if columns else ""
-
-
-def _kept(params: QueryDict) -> list[tuple[str, str]]:
-    """Return what the form of the columns keeps: filters, the order, the grouping."""
-    values = [(name, params.get(name, "")) for name in (*FILTER_NAMES, "sort", GROUP)]
-    return [(name, value) for name, value in values if value]
-
-
-def _chips(params: QueryDict, filters: FlowListFilter) -> list[dict[str, str]]:
-    """Return the filters in force, each with the address of the list without it."""
-    chips = []
-    for name in FILTER_NAMES:
-        value = params.get(name, "")
-        if not value:
-            continue
-        # jq is no filter of the set, and has no label.
-        label = str(filters.filters[name].label) if name in filters.filters else name
-        words = {"true": "yes", "false": "no"}.get(value, value[:_MAX_CHIP_CHARS])
-        without = _query(params, **{name: "", "cursor": "", "peek": ""})
-        chips.append({"label": label, "value": words, "without": without})
-    return chips
