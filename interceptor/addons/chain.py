@@ -56,7 +56,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainParts:
-    """What the addons are made of."""
+    """Parts that the addons share, and their settings."""
 
     store: ConfigStore
     """The configuration."""
