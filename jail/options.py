@@ -74,6 +74,25 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         add_help=False,
         allow_abbrev=False,
     )
+    _add_limits(parser)
+    _add_names(parser)
+    add = parser.add_argument
+    add(
+        "--wireguard",
+        metavar="KIND",
+        choices=BACKENDS,
+        help="auto (default), kernel, wireguard-go or python",
+    )
+    _add_action(parser, "--status", help="show what this machine offers, and which jails run")
+    _add_action(parser, "--doctor", help="build a jail, try it, and say what is missing")
+    add("--json", dest="as_json", action="store_true", help="print JSON (--status, --doctor)")
+    _add_action(parser, "-h", "--help", help="show this help")
+    add("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what the command may reach and know."""
     add = parser.add_argument
     add(
         "--egress",
@@ -97,6 +116,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         help="pass only this variable, besides PATH, HOME and the like; may be repeated, * matches"
         " any letters; default: all but the proxy's own",
     )
+
+
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where what it sends is kept, and under which name."""
+    add = parser.add_argument
     add(
         "--label",
         metavar="TEXT",
@@ -108,18 +132,6 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         type=Path,
         help="write every packet of the tunnel to FILE, for Wireshark",
     )
-    add(
-        "--wireguard",
-        metavar="KIND",
-        choices=BACKENDS,
-        help="auto (default), kernel, wireguard-go or python",
-    )
-    _add_action(parser, "--status", help="show what this machine offers, and which jails run")
-    _add_action(parser, "--doctor", help="build a jail, try it, and say what is missing")
-    add("--json", dest="as_json", action="store_true", help="print JSON (--status, --doctor)")
-    _add_action(parser, "-h", "--help", help="show this help")
-    add("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return parser
 
 
 def _add_action(parser: argparse.ArgumentParser, *names: str, help: str) -> None:

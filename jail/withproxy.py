@@ -71,10 +71,8 @@ def main(arguments: list[str], database: Database) -> int:
     if set(options) & set(_HELP):
         sys.stdout.write(HELP)
         return 0
-    if not command:
-        return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
-    if "--all" in options and "--forward" not in options:
-        return _fail("--all reads what comes by the forward proxy; add --forward")
+    if mistake := _mistake_in(command, options):
+        return _fail(mistake)
     if "--print" in options:
         return _print(command, options)
     if shutil.which(command[0]) is None:
@@ -103,6 +101,15 @@ def main(arguments: list[str], database: Database) -> int:
     if plan.doubt:
         _say(plan.doubt)
     return _accompany(plan.command, environ, found, route.run, database)
+
+
+def _mistake_in(command: list[str], options: list[str]) -> str:
+    """Return a sentence about words that mean nothing together; "" if they do."""
+    if not command:
+        return "run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]"
+    if "--all" in options and "--forward" not in options:
+        return "--all reads what comes by the forward proxy; add --forward"
+    return ""
 
 
 def _plan(command: list[str], route: Route, options: list[str]) -> RunPlan:

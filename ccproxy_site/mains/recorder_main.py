@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
-    """Check settings, files, database and addresses in this order.
+    """Check what is configured, and return a recorder that is ready to run.
 
     Raises:
         CcproxyError: one sentence for the user.
@@ -59,37 +59,17 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
 
         from ccproxy_site.mains.open_connections import close_at_the_end
         from ccproxy_site.mains.recorder import Recorder
-        from ccproxy_site.process.file_modes import secure_files
-        from ccproxy_site.process.logging import log_as_set
-        from ccproxy_site.process.start_checks import (
-            check_directory,
-            check_network,
-            check_ports,
-            files_elsewhere,
-            note_proxies,
-            note_python,
-            open_database,
-        )
-        from interceptor.operate.ports import check_bind_address, check_forward_listener
+        from ccproxy_site.process.start_checks import check_addresses, check_start
         from interceptor.operate.stock import stock_from
 
     close_at_the_end()
     # Before the database is touched: the answer to a typing error should come at once.
     stock = stock_from(os.environ)
     settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
-    check_directory(directory)
-    log_as_set(settings, directory)
-    key_file = Path(django_settings.CCPROXY_KEY_FILE)
-    secure_files(directory, key_file, files_elsewhere(settings, directory))
-    has_token = open_database()
-    require_token = check_bind_address(settings.host, has_client_token=has_token)
-    check_forward_listener(settings.inspector.forward_port, has_client_token=has_token)
     console = not options.no_console
+    require_token = check_start(settings, directory)
     if not options.again:
-        check_ports(settings, console=console)
-        check_network(settings)
-        note_python()
-        note_proxies(settings)
+        check_addresses(settings, console=console)
     recorder = Recorder(
         settings,
         directory,

@@ -7,6 +7,7 @@ import logging.handlers
 import os
 import re
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from io import TextIOWrapper
@@ -173,20 +174,14 @@ def configure_logging(
         meant = nearest(level, LEVELS)
         hint = f"; did you mean {meant}?" if meant else ""
         raise ConfigError(f"log_level {level!r} is not one of {', '.join(LEVELS)}{hint}")
-    formatter = LogFormatter()
-    handlers: list[logging.Handler] = [_file_handler(log_file)] if log_file else []
     journal_there = bool(journal) and SOCKET.exists()
+    handlers: list[logging.Handler] = [_file_handler(log_file)] if log_file else []
     if journal_there:
         handlers.append(JournalHandler(journal, SOCKET))
     if to_stderr or (journal and not journal_there):
         handlers.append(logging.StreamHandler(sys.stderr))
     root = logging.getLogger()
-    for old in list(root.handlers):
-        root.removeHandler(old)
-        old.close()
-    for handler in handlers or [logging.NullHandler()]:
-        handler.setFormatter(formatter)
-        root.addHandler(handler)
+    _replace_handlers(root, handlers or [logging.NullHandler()])
     root.setLevel(level.upper())
     _quieten(is_debug=root.level <= logging.DEBUG)
     # A logger's level hides the root's, so the stricter one is set.
@@ -196,6 +191,16 @@ def configure_logging(
         root.warning(
             "use_journal is on, but there is no systemd journal here; logging to standard error"
         )
+
+
+def _replace_handlers(root: logging.Logger, handlers: Sequence[logging.Handler]) -> None:
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    formatter = LogFormatter()
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
 
 
 def _file_handler(log_file: Path) -> logging.Handler:

@@ -11,11 +11,17 @@ from django.conf import settings as django_settings
 from django.db import DatabaseError
 
 from ccproxy_site.process.database import ensure_database
+from ccproxy_site.process.file_modes import secure_files
+from ccproxy_site.process.logging import log_as_set
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.transfer.import_mark import unread_sections
 from interceptor.forward.port_setting import FORWARD_SETTING
 from interceptor.models import ClientToken
-from interceptor.operate.ports import check_port_free
+from interceptor.operate.ports import (
+    check_bind_address,
+    check_forward_listener,
+    check_port_free,
+)
 from interceptor.operate.python_build import python_build
 from providers.base.errors import ConfigError
 from providers.base.http_client import httpx
@@ -30,6 +36,36 @@ PORT_SETTINGS: Final = {
     "forward proxy": FORWARD_SETTING,
 }
 """The setting, and the variable, of each listener's port."""
+
+
+def check_start(settings: ServerSettings, directory: Path) -> bool:
+    """Check files, database and callers; return True if clients must show a client token.
+
+    The log is set up in between: what the database has to say belongs into it.
+
+    Raises:
+        CcproxyError: one sentence for the user.
+    """
+    check_directory(directory)
+    log_as_set(settings, directory)
+    key_file = Path(django_settings.CCPROXY_KEY_FILE)
+    secure_files(directory, key_file, files_elsewhere(settings, directory))
+    has_token = open_database()
+    require_token = check_bind_address(settings.host, has_client_token=has_token)
+    check_forward_listener(settings.inspector.forward_port, has_client_token=has_token)
+    return require_token
+
+
+def check_addresses(settings: ServerSettings, *, console: bool) -> None:
+    """Reject ports that are taken and a network that is not there; log how providers are reached.
+
+    Raises:
+        CcproxyError: one sentence for the user.
+    """
+    check_ports(settings, console=console)
+    check_network(settings)
+    logger.info(python_build())
+    note_proxies(settings)
 
 
 def check_directory(directory: Path) -> None:
@@ -73,11 +109,6 @@ def check_ports(settings: ServerSettings, *, console: bool) -> None:
             listeners.append(("MCP", server.host, server.port))
     for what, host, port in listeners:
         check_port_free(what, host, port, PORT_SETTINGS[what])
-
-
-def note_python() -> None:
-    """Log the build of Python that the processes run on."""
-    logger.info(python_build())
 
 
 def note_proxies(settings: ServerSettings) -> None:

@@ -11,7 +11,8 @@ from flows.bodies.complete_flow import CompleteFlow
 from flows.compare.compared_request import ComparedRequest
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import body_view
-from interceptor.explain.explanation import DryRequest, Explanation
+from flows.record import HookStep
+from interceptor.explain.explanation import DryRequest, Explanation, RuleVerdict
 from providers.base.errors import CcproxyError
 
 MAX_HEADERS: Final = 500
@@ -162,32 +163,35 @@ def as_json(found: Explanation) -> dict[str, Any]:
             for each in found.chain
         ],
         "credential": found.credential,
-        "rules": [
-            {
-                "id": verdict.rule.id,
-                "name": verdict.rule.label,
-                "reached": verdict.reached,
-                "matches": verdict.matches,
-                "conditions": [
-                    {"name": c.name, "wanted": c.wanted, "seen": _text(c.seen), "holds": c.holds}
-                    for c in verdict.conditions
-                ],
-            }
-            for verdict in found.rules
-        ],
-        "hooks": [
-            {
-                "stage": s.stage,
-                "hook": s.hook,
-                "outcome": s.outcome,
-                "reason": s.reason,
-                "changed": list(s.changed),
-            }
-            for s in found.steps
-        ],
+        "rules": [_rule(verdict) for verdict in found.rules],
+        "hooks": [_step(step) for step in found.steps],
         "losses": [list(loss) for loss in found.losses],
         "answer": found.answer.decode("utf-8", "replace") if found.answer else None,
         "forwarded": _forwarded(found) if found.leaves else None,
+    }
+
+
+def _rule(verdict: RuleVerdict) -> dict[str, Any]:
+    conditions = [
+        {"name": c.name, "wanted": c.wanted, "seen": _text(c.seen), "holds": c.holds}
+        for c in verdict.conditions
+    ]
+    return {
+        "id": verdict.rule.id,
+        "name": verdict.rule.label,
+        "reached": verdict.reached,
+        "matches": verdict.matches,
+        "conditions": conditions,
+    }
+
+
+def _step(step: HookStep) -> dict[str, Any]:
+    return {
+        "stage": step.stage,
+        "hook": step.hook,
+        "outcome": step.outcome,
+        "reason": step.reason,
+        "changed": list(step.changed),
     }
 
 

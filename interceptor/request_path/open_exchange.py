@@ -58,8 +58,29 @@ async def open_exchange(
     state.client_format = client_format(path, headers.get)
     state.wants_losses = bool(headers.get(SHOW_LOSSES_HEADER))
     state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
+    state.exchange = exchange = _exchange_of(state, head, headers, path, body, around)
+    if not await exchange.body.decode_off_loop():
+        state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
+    parsed = parsed_body(exchange)
+    state.requested_model = exchange.requested_model = asked_model(exchange)
+    state.conversation_id = exchange.conversation_id = conversation_id(parsed)
+    if parsed is not None:
+        state.question = question_in(parsed)
+        state.tool_result = tool_result_in(parsed)
+    return exchange
+
+
+def _exchange_of(
+    state: FlowState,
+    head: RequestHead,
+    headers: HeaderMap,
+    path: str,
+    body: bytes,
+    around: Surroundings,
+) -> Exchange:
+    """Return what hooks work on: the request without internal headers, and what they may ask."""
     scheme, host, port = head.address()
-    state.exchange = exchange = Exchange(
+    return Exchange(
         flow_id=state.flow_id,
         method=head.method,
         scheme=scheme,
@@ -79,15 +100,6 @@ async def open_exchange(
         shapes=state.snapshot.shapes,
         began=state.began,
     )
-    if not await exchange.body.decode_off_loop():
-        state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
-    parsed = parsed_body(exchange)
-    state.requested_model = exchange.requested_model = asked_model(exchange)
-    state.conversation_id = exchange.conversation_id = conversation_id(parsed)
-    if parsed is not None:
-        state.question = question_in(parsed)
-        state.tool_result = tool_result_in(parsed)
-    return exchange
 
 
 def _take_base_path(state: FlowState, head: RequestHead, headers: HeaderMap) -> str:

@@ -50,6 +50,28 @@ async def ask(
     Raises:
         EndpointFailed: what went wrong, and whether another try can help.
     """
+    response, body = await _post(auth, fields, client_secret, timeout_s, proxies)
+    answer = _json(body)
+    if response.status_code != 200:
+        raise _refusal(auth, response.status_code, answer)
+    token = answer.get("access_token")
+    if not isinstance(token, str) or not token:
+        raise EndpointFailed(f"cannot be renewed: {_host(auth)} answered without an access token")
+    return answer
+
+
+async def _post(
+    auth: OAuthAuth,
+    fields: dict[str, str],
+    client_secret: str,
+    timeout_s: float,
+    proxies: UpstreamProxies | None,
+) -> tuple[httpx.Response, bytes]:
+    """POST the fields; return the response and its body, empty if it is too long to hold tokens.
+
+    Raises:
+        EndpointFailed: the endpoint cannot be reached, or not in time.
+    """
     content, content_type = encode_fields(auth, fields, client_secret)
     headers = {
         "content-type": content_type,
@@ -73,7 +95,7 @@ async def ask(
         ):
             request = client.build_request("POST", auth.endpoint, content=content, headers=headers)
             response = await client.send(request, stream=True)
-            body = await _read(response)
+            return response, await _read(response)
     except TimeoutError:
         raise EndpointFailed(
             f"cannot be renewed: {_host(auth)} did not answer{way} within {timeout_s:g} s"
@@ -83,13 +105,6 @@ async def ask(
         raise EndpointFailed(
             f"cannot be renewed: {_host(auth)} cannot be reached{way} ({_cause(exc)})"
         ) from None
-    answer = _json(body)
-    if response.status_code != 200:
-        raise _refusal(auth, response.status_code, answer)
-    token = answer.get("access_token")
-    if not isinstance(token, str) or not token:
-        raise EndpointFailed(f"cannot be renewed: {_host(auth)} answered without an access token")
-    return answer
 
 
 def _proxy_of(auth: OAuthAuth, proxies: UpstreamProxies) -> UpstreamProxy | None:

@@ -180,15 +180,20 @@ def search_flows(
     if not chosen.form.is_valid():
         raise FlowSetError(_problems(chosen.form.errors.get_json_data()))
     total = chosen.qs.count()
-    flows = list(chosen.qs.defer("search_text")[:limit])
+    rows = _rows_with_hits(text, list(chosen.qs.defer("search_text")[:limit]))
+    shown, note = bounded_list(rows, total)
+    return FlowList(shown, " ".join(filter(None, (note, *search_notes(text)))))
+
+
+def _rows_with_hits(text: str, flows: list[Flow]) -> list[FlowRow]:
+    """Return the rows of flows, each with the place where it has the text that was searched."""
     hits = page_hits(text, flows)
     rows = []
     for flow in flows:
         row = flow_row(flow)
         hit = hits.get(flow.pk)
         rows.append(replace(row, found=f"{hit.where}: {hit.text}") if hit else row)
-    shown, note = bounded_list(rows, total)
-    return FlowList(shown, " ".join(filter(None, (note, *search_notes(text)))))
+    return rows
 
 
 def _problems(errors: Mapping[str, Any]) -> str:
