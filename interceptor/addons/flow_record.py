@@ -40,7 +40,7 @@ def build_record(
     flow: HTTPFlow, state: FlowState, phase: Literal["live", "done", "error"]
 ) -> FlowRecord:
     """Return the record of a flow at this moment."""
-    client, response = state.client, flow.response
+    client = state.client
     answer_sides = _answer_sides(flow, state)
     is_stream, event_count = _events(flow, state, answer_sides)
     return FlowRecord(
@@ -59,7 +59,7 @@ def build_record(
         conversation_id=state.conversation_id,
         question=state.question,
         tool_result=state.tool_result,
-        status_code=response.status_code if response else None,
+        status_code=_status_code(flow, state),
         is_stream=is_stream,
         is_websocket=flow.websocket is not None,
         error=state.error,
@@ -72,6 +72,13 @@ def build_record(
         **_routing(state),
         **_timing(flow, state, finished=phase != "live"),
     )
+
+
+def _status_code(flow: HTTPFlow, state: FlowState) -> int | None:
+    """Return the client's status; None where the provider did not begin a response."""
+    if flow.response is None:
+        return None
+    return state.page.status_code if state.page else flow.response.status_code
 
 
 def _routing(state: FlowState) -> dict[str, Any]:
@@ -119,12 +126,18 @@ def _timing(flow: HTTPFlow, state: FlowState, *, finished: bool) -> dict[str, An
 def _answer_sides(flow: HTTPFlow, state: FlowState) -> list[SideRecord]:
     """Return the sides upstream and delivered.
 
-    An unchanged response has one body object for both.
+    An unchanged response has one body object for both. Where the provider broke before the client
+    had a part of its response, the client got an error page instead, or nothing if it left.
     """
     response = flow.response
+    tee = state.tee
+    came = [_whole(state.upstream, b"")] if state.upstream and tee is None else []
+    if state.page is not None:
+        return [*came, state.page]
     if response is None:
         return []
-    tee = state.tee
+    if came and flow.error is not None and flow.websocket is None:
+        return came
     delivered = response_side("delivered", response)
     if tee is None:
         body = response.raw_content or b""

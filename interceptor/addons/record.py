@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from mitmproxy.http import HTTPFlow, Response
 
-from flows.record import FlowDelta, Sink, WebSocketRecord
+from flows.record import FlowDelta, SideRecord, Sink, WebSocketRecord
 from interceptor.addons.flow_record import build_record, response_side, since
 from interceptor.addons.guard import drop_cors, let_origin_read
 from interceptor.addons.translate import rewrite_head, show_losses
@@ -20,7 +21,7 @@ from interceptor.exchange.recording_state import RECORDING_HEADER, RecordingStat
 from interceptor.exchange.stream_ending import last_words
 from interceptor.exchange.tee import StreamTee, is_event_stream
 from interceptor.mitm.attempts import attempts_line
-from interceptor.mitm.error_page import error_sentence, set_caller
+from interceptor.mitm.error_page import error_sentence, expected_page, set_caller
 from interceptor.request_path.local_answers import UNRECORDED_PATHS
 
 logger = logging.getLogger(__name__)
@@ -202,6 +203,8 @@ class RecordAddon:
             state.cors_origin,
             attempts_line(flow),
         )
+        if state.tee is None:
+            state.page = _page(flow)
         state.last_words = last_words(flow, state)
         if state.tee is not None and state.last_words:
             state.tee.end_with(state.last_words)
@@ -306,6 +309,16 @@ class RecordAddon:
                 flow_id
             )  # to the end of the line
             self._sink.progress(build_record(flow, state, "live"))
+
+
+def _page(flow: HTTPFlow) -> SideRecord | None:
+    """Return the error page that takes the place of a response; the caller is set."""
+    response = expected_page(flow)
+    if response is None:
+        return None
+    body = response.raw_content or b""
+    side = response_side("delivered", response)
+    return replace(side, body=body, body_size_bytes=len(body))
 
 
 def _forget(state: FlowState) -> None:

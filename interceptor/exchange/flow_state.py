@@ -114,6 +114,8 @@ class FlowState:
     """The provider failed, although there is a response, perhaps with a status of success."""
     error_status: int = 0
     """The status of an error that the proxy answers, when it is not mitmproxy's choice."""
+    page: SideRecord | None = None
+    """The error page, in the place of the provider's response."""
     last_words: bytes = b""
     """What ends the client's event stream when the provider's broke."""
     messages: list[WebSocketRecord] = field(default_factory=list)

@@ -11,7 +11,7 @@ import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from mitmproxy.http import Response
+from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.net.http import http1
 from mitmproxy.proxy.commands import SendData
 from mitmproxy.proxy.events import Event
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 400
 _TOO_LARGE = "Request body exceeds"
+_STATUS_KEY = "ccproxy error page"
 _SUBJECT = "it "
 """Begins the messages of our own layers, which do not know the provider's name."""
 
@@ -79,6 +80,25 @@ def refusal(family: WireFormatName | None, status_code: int, message: str) -> by
 def make_error_response(status_code: int, message: str = "") -> bytes:
     """Return an HTTP/1.1 response, headers and body."""
     return _assembled(_error(status_code, message))
+
+
+def expect_page(flow: HTTPFlow, status_code: int) -> None:
+    """Note the status of the page that follows the next `error` event; 0 for none."""
+    flow.metadata[_STATUS_KEY] = status_code
+
+
+def expected_page(flow: HTTPFlow) -> Response | None:
+    """Return the page that the client gets behind this `error` event, None if it gets none.
+
+    `set_caller` has named the client.
+    """
+    status_code = flow.metadata.get(_STATUS_KEY)
+    if not status_code:
+        return None
+    response = _error(status_code, flow.error.msg if flow.error else "")
+    if flow.request.is_http10 or flow.request.is_http11:
+        response.headers["connection"] = "close"
+    return response
 
 
 class JsonErrorServer(Http2Server):

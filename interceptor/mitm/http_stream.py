@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mitmproxy import flow
@@ -30,6 +30,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from interceptor.exchange.flow_state import state_of
+from interceptor.mitm.error_page import expect_page
 from interceptor.transport.detour import Destination, Detour
 
 Commands = Generator[commands.Command, Any, None]
@@ -145,12 +146,18 @@ class LimitedStream(http.HttpStream):
             self.context.layers.clear()
             self.client_state = self.server_state = _ended
 
+    def check_invalid(self, request: bool) -> Generator[commands.Command, Any, bool]:
+        """Return True for headers that two servers may read differently."""
+        expect_page(self.flow, 400 if request else 502)
+        return (yield from super().check_invalid(request))
+
     def check_body_size(self, request: bool) -> Generator[commands.Command, Any, bool]:
         """Return True when a body exceeds its limit: mitmproxy's for requests, ours else."""
         at_headers = self.client_state == self.state_wait_for_request_headers
         if request and at_headers and not is_reverse(self.context):
             return False  # the body of a captured request is not held
         if request:
+            expect_page(self.flow, 413)
             return (yield from super().check_body_size(True))
         if len(self.response_body_buf) <= MAX_HELD_RESPONSE_BYTES:
             return False
@@ -165,6 +172,7 @@ class LimitedStream(http.HttpStream):
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> Commands:
         """End the flow; an event stream gets a last event and a clean end."""
+        self._note_page(event)
         broke_midway = (
             isinstance(event, ResponseProtocolError)
             and self.server_state == self.state_stream_response_body
@@ -187,6 +195,16 @@ class LimitedStream(http.HttpStream):
             yield http.SendHttp(event, self.context.client)
         self.flow.live = False
         yield http.DropStream(self.stream_id)
+
+    def _note_page(self, event: RequestProtocolError | ResponseProtocolError) -> None:
+        """Note the status of the page for the client, and what came of the provider's response."""
+        is_told = isinstance(event, ResponseProtocolError)
+        is_told = is_told and self.client_state != self.state_errored
+        expect_page(self.flow, (is_told and event.code.http_status_code()) or 0)
+        state = state_of(self.flow)
+        if state is not None and state.upstream is not None and self.response_body_buf:
+            body = bytes(self.response_body_buf)
+            state.upstream = replace(state.upstream, body=body, body_size_bytes=len(body))
 
     @property
     def is_open(self) -> bool:

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Callable, Iterable, Iterator
 
+from flows.record import FlowRecord
 from interceptor.config.snapshot.schema import Snapshot
 from tests.e2e import raw
 from tests.e2e.process import wait_until
@@ -69,8 +70,18 @@ def check_case(
     record = proxy.sink.wait(count + 1)
     assert record.state == ("error" if case.status in (502, 504) or not case.whole else "done")
     assert ECHO.decode() not in record.error
+    if answer.status:
+        check_delivered(record, answer)
     if then_good:
         check_next(proxy, raw_upstream)
+
+
+def check_delivered(record: FlowRecord, answer: raw.Answer) -> None:
+    """Compare what is recorded as delivered with what the client got."""
+    [side] = [side for side in record.sides if side.side == "delivered"]
+    assert (side.status_code, side.body) == (answer.status, answer.body)
+    assert side.body_size_bytes == len(answer.body)
+    assert list(side.headers) == answer.headers
 
 
 def begun(proxy: Running, *sent: Step, then: Iterable[Step]) -> Callable[[], Iterator[Step]]:
