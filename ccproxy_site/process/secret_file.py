@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
 from providers.base.errors import ConfigError
+from providers.base.private_file import create_private
 
 
 def read_or_create_secret(path: Path) -> str:
@@ -17,12 +17,7 @@ def read_or_create_secret(path: Path) -> str:
     """
     try:
         if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        return path.read_text().strip()
-    except FileExistsError:
+            create_private(path, secrets.token_urlsafe(48))
         return path.read_text().strip()
     except OSError as exc:
         raise ConfigError(f"cannot use {path}: {exc.strerror}") from None

@@ -57,20 +57,21 @@ def _start(job: dict[str, Any]) -> str:
 
 
 def _state(task: str) -> dict[str, Any]:
-    from celery.result import AsyncResult
+    from celery import current_app
 
     from providers.tasks import UPLOADING
 
     try:
-        result = AsyncResult(task)
-        state, info = result.state, result.info
+        # State and result in one look: `AsyncResult` looks for each, and a task may end meanwhile.
+        known = current_app.backend.get_task_meta(task, cache=False)
     except _away() as exc:
         logger.warning("the broker cannot be reached: %s", exc)
         return {}
+    state, info = known["status"], known.get("result")
     if state == UPLOADING and isinstance(info, dict):
         return info
     if state == "SUCCESS" and isinstance(info, dict):
-        result.forget()
+        current_app.backend.forget(task)
         if "sealed" in info:
             return {"urls": json.loads(keyring().decrypt(info["sealed"]))}
         return info

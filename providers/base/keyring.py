@@ -15,6 +15,7 @@ from threading import Lock
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from providers.base.errors import ConfigError
+from providers.base.private_file import create_private
 
 _RESTORE = "restore it, or delete it to start with a new key and paste the stored credentials again"
 
@@ -43,7 +44,7 @@ class Keyring:
         """
         try:
             if not path.exists():
-                _create(path)
+                create_private(path, Fernet.generate_key().decode() + "\n")
             if path.stat().st_mode & 0o077:
                 raise ConfigError(
                     f"the key file {path} can be read by others; run: chmod 600 {path}"
@@ -113,13 +114,6 @@ class Keyring:
         except InvalidToken:
             return False
         return True
-
-
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(Fernet.generate_key().decode() + "\n")
 
 
 _opened: dict[Path, tuple[tuple[int, ...], Keyring]] = {}

@@ -67,7 +67,10 @@ def test_questions_wait_for_the_proxies(running: Interceptor) -> None:
 
 
 def test_it_is_reached_by_three_ways(running: Interceptor) -> None:
-    token = (running.config_dir / "mcp_token").read_text()
+    file = running.config_dir / "mcp_token"
+    # The console makes it, and may do so after the proxies are ready.
+    wait_until(file.exists, "the token is written")
+    token = file.read_text()
     for port in (running.mcp_port, running.port, running.console_port):
         url = f"http://127.0.0.1:{port}/mcp"
 

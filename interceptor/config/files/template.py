@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from providers.base.private_file import create_private
 
 TEMPLATE = """\
 # ccproxy server settings. What is commented out shows its default;
@@ -75,11 +76,4 @@ def backup_of(path: Path) -> Path:
 
 def write_template(path: Path) -> bool:
     """Write the template (0600, in a directory of 0700); False when the file is there already."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(TEMPLATE)
-    return True
+    return create_private(path, TEMPLATE)

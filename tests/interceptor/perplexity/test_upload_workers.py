@@ -119,6 +119,32 @@ def test_without_a_broker_the_proxy_uploads(tmp_path: Path, site: PerplexityUpst
     assert refusal == "" and len(urls) == 3
 
 
+async def test_a_task_that_ends_while_it_is_looked_up_is_one_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import celery
+
+    from interceptor.library.upload_workers import CeleryUploads
+    from providers.tasks import UPLOADING
+
+    app = celery.Celery(backend="cache+memory://", set_as_current=False)
+    monkeypatch.setattr(celery, "current_app", app)
+    app.backend.store_result("task", {"done": 1, "total": 3, "beat": 1}, UPLOADING)
+    # Each thread has a backend of its own; they share what is stored.
+    kind = type(app.backend)
+    look = kind.get_task_meta
+
+    def look_and_end(backend: Any, task: str, **options: Any) -> Any:
+        found = look(backend, task, **options)
+        backend.store_result("task", {"failed": "Too large.", "status": 413}, "SUCCESS")
+        return found
+
+    monkeypatch.setattr(kind, "get_task_meta", look_and_end)
+    workers = CeleryUploads()
+    assert await workers.state("task") == {"done": 1, "total": 3, "beat": 1}
+    assert await workers.state("task") == {"failed": "Too large.", "status": 413}
+
+
 @pytest.mark.parametrize(
     ("states", "words"),
     [
