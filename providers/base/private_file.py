@@ -13,13 +13,15 @@ KEY_FILE_NAME: Final = "secret.key"
 
 def write_private(path: Path, content: str | bytes) -> None:
     """Replace a file atomically. Readers see the old content or the new one, other users none."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     data = content.encode() if isinstance(content, str) else content
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def create_private(path: Path, content: str) -> bool:
