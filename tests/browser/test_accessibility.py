@@ -5,6 +5,7 @@ about.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +24,7 @@ pytestmark = [
     pytest.mark.usefixtures("seeded"),
 ]
 SEED = seeds.every_page
-RUN = """async ([rules, left_out]) => (await axe.run({exclude: left_out}, {resultTypes: ['violations'],
-    ...(rules.length ? {runOnly: {type: 'rule', values: rules}} : {})})).violations.map(v =>
-    [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + ' :: ' + n.failureSummary.slice(0, 300))])"""
+LOOK = (Path(__file__).parent / "axe" / "look.js").read_text()
 LOOK_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
 """What other colours and another width can change."""
 ROWS_SEEN_BEFORE = "tr.flow:nth-of-type(n+6)"
@@ -85,23 +84,31 @@ PAGES = {
 
 
 def complaints(
-    visit: Visit, axe: str, *, may_scroll: bool = False, left_out: Sequence[str] = ()
+    visit: Visit,
+    axe: str,
+    *,
+    may_scroll: bool = False,
+    left_out: Sequence[str] = (),
+    seen: set[int] | None = None,
 ) -> list[Any]:
     """What axe-core finds on the page as it is, and what makes it scroll sideways: wide and light,
     narrow and dark.
 
     `may_scroll`: a page of others, whose parts may be wide while the page itself is not.
-    `left_out`: selectors of parts that axe-core has seen on another page.
+    `left_out`: selectors of parts that axe-core has seen on another page; they are taken out.
+    `seen`: the kinds of texts whose contrast was looked at; those of this page are added.
     """
     visit.page.evaluate(axe)
     found: list[Any] = []
+    seen = set() if seen is None else seen
     for scheme, size in WIDTHS.items():
         visit.page.emulate_media(color_scheme=scheme)
         visit.page.set_viewport_size(size)
         # The admin's theme follows the system by a script.
         visit.page.wait_for_function(THEMED, arg=scheme)
         rules = LOOK_RULES if scheme == "dark" else []
-        problems = visit.page.evaluate(RUN, [rules, list(left_out)])
+        kinds, problems = visit.page.evaluate(LOOK, [rules, list(left_out), list(seen)])
+        seen |= set(kinds)
         found += [[scheme, *problem] for problem in problems]
         if not may_scroll:
             found += [[scheme, "too wide", part] for part in visit.page.evaluate(WIDE)]
@@ -116,10 +123,11 @@ def found_on(
 ) -> list[str]:
     """Lines about the pages that have something to complain about."""
     lines = []
+    seen: set[int] = set()
     for name, address in pages.items():
         visit.go(address)
         left_out = [ROWS_SEEN_BEFORE] if name.startswith("list-") else []
-        found = complaints(visit, axe, may_scroll=may_scroll, left_out=left_out)
+        found = complaints(visit, axe, may_scroll=may_scroll, left_out=left_out, seen=seen)
         lines += [f"{name}: {problem}" for problem in found]
     # What is missing.
     visit.complaints[:] = [
@@ -231,3 +239,20 @@ def test_axe_would_complain(browser: Any, interceptor: Interceptor, state: Any, 
         visit.go("/explain/")
         visit.page.evaluate("document.querySelector('textarea').labels[0].remove()")
         assert [problem[1] for problem in complaints(visit, axe)] == ["label"]
+
+
+def test_axe_would_complain_about_each_new_kind_of_text(
+    browser: Any, interceptor: Interceptor, state: Any, axe: str
+) -> None:
+    with visiting(browser, interceptor, state) as visit:
+        seen: set[int] = set()
+        visit.go("/explain/")
+        assert complaints(visit, axe, seen=seen) == []
+        known = len(seen)
+        visit.go("/explain/")
+        assert complaints(visit, axe, seen=seen) == []
+        assert len(seen) == known
+        visit.go("/explain/")
+        visit.page.evaluate("document.querySelector('main label').style.color = '#888'")
+        found = complaints(visit, axe, seen=seen)
+        assert {(scheme, rule) for scheme, rule, *_ in found} == {("light", "color-contrast")}
