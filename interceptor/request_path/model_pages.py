@@ -79,6 +79,13 @@ def names_in(listed: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def is_model_list(listed: Any) -> bool:
+    """Check if a JSON value is a list in a vendor's shape; an empty one is."""
+    if isinstance(listed, dict):
+        return any(isinstance(listed.get(key), list) for key in ("data", "models"))
+    return isinstance(listed, list)
+
+
 def _last_id(listed: dict[str, Any]) -> Any:
     """Return `last_id`; without it, the id of the last entry."""
     if "last_id" in listed:

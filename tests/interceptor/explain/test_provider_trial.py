@@ -16,18 +16,22 @@ from tests.rows import make_provider
 
 
 class Vendor(BaseHTTPRequestHandler):
-    """Lists models to those who show the key."""
+    """Lists models to those who show the key, or to anyone."""
 
     seen: list[tuple[str, str]]
     status: int
+    body: bytes
+    is_open: bool
 
     def do_GET(self) -> None:
         key = self.headers.get("x-api-key", "")
         type(self).seen.append((self.path, key))
-        status = type(self).status if key == "the-right-key" else 401
-        self.send_response(status)
-        self.send_header("content-length", "0")
+        may_see = type(self).is_open or key == "the-right-key"
+        body = type(self).body if may_see else b""
+        self.send_response(type(self).status if may_see else 401)
+        self.send_header("content-length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -35,7 +39,8 @@ class Vendor(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def vendor() -> Iterator[HTTPServer]:
-    Vendor.seen, Vendor.status = [], 200
+    Vendor.seen, Vendor.status, Vendor.is_open = [], 200, False
+    Vendor.body = b'{"data": [{"id": "m"}]}'
     with HTTPServer(("127.0.0.1", 0), Vendor) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -70,8 +75,39 @@ def test_the_vendor_is_asked_with_the_credential(
     page = said(admin, provider_at(vendor, secret=key))
     assert sentence in page
     assert key not in page
-    assert Vendor.seen == [("/v1/models", key)]
+    assert Vendor.seen[0] == ("/v1/models", key)
+    assert set(Vendor.seen[1:]) <= {("/v1/models", "")}
     assert AuditEntry.objects.filter(action="test").exists()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"error": "no"}', b'{"data": {}}', b"[" * 9])
+def test_a_page_that_is_no_list_proves_nothing(
+    admin: Client, vendor: HTTPServer, body: bytes
+) -> None:
+    Vendor.body = body
+    page = said(admin, provider_at(vendor, secret="the-right-key"))
+    assert "answered with something else" in page
+    assert "took the credential" not in page
+
+
+@pytest.mark.parametrize("body", [b'{"data": []}', b'\xef\xbb\xbf{"models": []}', b'["m"]'])
+def test_every_vendors_list_is_one(admin: Client, vendor: HTTPServer, body: bytes) -> None:
+    Vendor.body = body
+    assert "took the credential" in said(admin, provider_at(vendor, secret="the-right-key"))
+
+
+def test_a_list_for_anyone_says_nothing_about_a_key(admin: Client, vendor: HTTPServer) -> None:
+    Vendor.is_open = True
+    page = said(admin, provider_at(vendor, secret="a-wrong-key-123"))
+    assert "lists its models without any credential" in page
+    assert "took the credential" not in page
+    assert Vendor.seen == [("/v1/models", "a-wrong-key-123"), ("/v1/models", "")]
+
+
+def test_a_provider_without_a_credential_answers(admin: Client, vendor: HTTPServer) -> None:
+    Vendor.is_open = True
+    page = said(admin, provider_at(vendor, auth_type="none"))
+    assert "asks for no credential" in page
 
 
 def test_a_missing_key_is_a_state_and_nothing_is_sent(admin: Client, vendor: HTTPServer) -> None:
