@@ -24,7 +24,7 @@ from django.db.models.functions import Cast, Coalesce, StrIndex
 
 from flows.bytes.database_text import database_json
 from flows.models import FAILED, Flow
-from flows.queries.header_filter import by_header
+from flows.queries.header_filter import by_header, narrowed_by_header
 from flows.queries.list_order import NEWEST_FIRST, cursor_at, in_order, parse_order
 from flows.queries.sessions import of_session
 from flows.record import CAPTURED, LOOKUP
@@ -104,6 +104,8 @@ class FlowFilter(django_filters.FilterSet):
     """Cursor of the last flow that a search read, if it ended before all were; set by `qs`."""
     enough: int | None = None
     """Number of hits of a search that is enough, from the `cursor` on; None for all."""
+    _unchecked: Q | None = None
+    """A condition that is met by reading through the list; None: there is none."""
 
     class Meta:
         model = Flow
@@ -111,18 +113,18 @@ class FlowFilter(django_filters.FilterSet):
 
     def filter_queryset(self, queryset: QuerySet[Flow]) -> QuerySet[Flow]:
         """Apply all filters, and leave out name lookups unless the URL asks for them."""
+        self._unchecked = None
         flows: QuerySet[Flow] = super().filter_queryset(queryset)
         # Captured commands look up so many names that the list would show little else.
         if not self.form.cleaned_data.get("lookups"):
             flows = flows.exclude(method=LOOKUP)
-        # jq needs them all.
-        limit = None if self.data.get("jq") else self.enough
+        limit = self._limit()
         text = self.form.cleaned_data.get("q") or ""
         if not limit:
             return matching(flows, text).flows
         order = parse_order(str(self.data.get("sort") or "")) or NEWEST_FIRST
         among = in_order(flows, order, self.position())
-        found = matching(flows, text, limit, among, self.time_s)
+        found = matching(flows, text, limit, among, self.time_s, self._unchecked)
         if not found.reached:
             return found.flows
         last = Flow.objects.filter(pk=found.reached).first()
@@ -133,6 +135,10 @@ class FlowFilter(django_filters.FilterSet):
         # Flows that wait for the index come when the list has reached them.
         behind = in_order(found.flows, order, self.reached).values("pk").order_by()
         return found.flows.exclude(pk__in=behind)
+
+    def _limit(self) -> int | None:
+        """Return how many flows are enough; None for all, which jq needs."""
+        return None if self.data.get("jq") else self.enough
 
     def position(self) -> str:
         """Return the cursor of the page, "" for the first one."""
@@ -215,7 +221,11 @@ class FlowFilter(django_filters.FilterSet):
     def by_header(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Keep flows with a header of any side, see `header_filter`."""
         del name
-        return by_header(queryset, value)
+        if self._limit() is None or self.time_s is None:
+            return by_header(queryset, value)
+        # A page does not wait until the headers of all flows were read.
+        left, self._unchecked = narrowed_by_header(queryset, value)
+        return left
 
     def by_amount(self, queryset: QuerySet[Flow], name: str, value: Decimal) -> QuerySet[Flow]:
         """Compare the cost or the duration, where it is known."""

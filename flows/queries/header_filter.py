@@ -34,11 +34,22 @@ def by_header(flows: QuerySet[Flow], wanted: str) -> QuerySet[Flow]:
     Letters match in either case. The database looks up a flow's headers by its id, so it finds the
     newest matches soon. Where few flows have the name and the value, the search index tells which.
     """
+    left, condition = narrowed_by_header(flows, wanted)
+    return left if condition is None else left.filter(condition)
+
+
+def narrowed_by_header(flows: QuerySet[Flow], wanted: str) -> tuple[QuerySet[Flow], Q | None]:
+    """Return the flows that are left, and the condition that each of them still has to meet.
+
+    None: all of them meet it. The database reads the headers of every flow for a condition that
+    few of them meet.
+    """
     parts = FlowParts.objects.filter(_condition(wanted.strip()), flow=OuterRef("pk"))
+    condition = Q(Exists(parts))
     possible = _indexed(wanted)
-    if possible is not None:
-        flows = flows.filter(pk__in=listed(possible))
-    return flows.filter(Exists(parts))
+    if possible is None:
+        return flows, condition
+    return flows.filter(condition, pk__in=listed(possible)), None
 
 
 def _indexed(wanted: str) -> list[str] | None:

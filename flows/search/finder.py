@@ -8,12 +8,12 @@ in the columns, as before there was an index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import thread_time
 from typing import Any, Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from flows.bytes.database_text import database_json
 from flows.models import Flow, FlowText
@@ -27,11 +27,13 @@ from flows.search.wanted_words import Wanted
 
 AT_ONCE: Final = 3000
 """Candidates that are sorted by the database; more are met by walking through the list."""
-SHORT_WORD_FLOWS: Final = 2000
+SHORT_WORD_FLOWS: Final = 1000
 """Flows whose texts are read for words that the index does not know."""
 FEW_WAITING: Final = 500
 _PAGE_FLOWS: Final = 2000
 _READ_FLOWS: Final = 200
+_ASKED_FLOWS: Final = 1000
+"""Flows of a question about their columns or headers."""
 _FEW_READ: Final = 64
 
 
@@ -39,8 +41,8 @@ _FEW_READ: Final = 64
 class Found:
     """Ids of flows that contain the words.
 
-    `reached` is the id of the last flow whose texts were read in the time; "" when all were read,
-    or enough found.
+    `reached` is the id of the last flow that was read in the time; "" when all were read, or enough
+    found.
     """
 
     ids: list[str]
@@ -48,7 +50,11 @@ class Found:
 
 
 def find(
-    words: Wanted, among: QuerySet[Flow], limit: int | None, time_s: float | None = None
+    words: Wanted,
+    among: QuerySet[Flow],
+    limit: int | None,
+    time_s: float | None = None,
+    condition: Q | None = None,
 ) -> Found:
     """Return flows with all of the words, at least all that `among` has.
 
@@ -57,22 +63,44 @@ def find(
         among: flows that other filters left, in the order of the list if there is a limit.
         limit: enough flows, the first ones of `among`; None for all.
         time_s: processor time after which no further texts are read; None for any.
+        condition: what a flow has to meet besides; it is asked of flows that have the words.
     """
     if limit is None:
         among = among.order_by("-started_at", "-id")
-    waiting = _waiting_ids(words, among, limit)
+
+    def having(ids: Sequence[str]) -> Sequence[str]:
+        found = list(_verified(ids, words))
+        return found if condition is None else _that_meet(condition, found)
+
+    waiting = _waiting_ids(words, among if condition is None else among.filter(condition), limit)
     if not words.long:
-        newest = list(_first_of(among, {}, SHORT_WORD_FLOWS))
-        named = among.filter(column_condition(words))
-        ids = list(named.values_list("pk", flat=True)[:limit])
-        return Found([*waiting, *ids, *_verified(newest, words)])
+        newest = _first_of(among, {}, SHORT_WORD_FLOWS)
+        in_texts = _read(newest, having, limit, None, _READ_FLOWS)
+        named = column_condition(words) & (condition or Q())
+        in_names = meeting(named, among, limit, time_s)
+        return Found([*waiting, *in_texts.ids, *in_names.ids], in_names.reached)
     segments = candidates(words.long)
     ordered = _first_of(among, segments, None)
     if count(segments) <= AT_ONCE:
         possible = _indexed_ids(segments)
         ordered = among.filter(pk__in=listed(possible)).values_list("pk", flat=True).iterator()
-    found = _read(ordered, words, limit, time_s)
+    found = _read(ordered, having, limit, time_s, _READ_FLOWS)
     return Found([*waiting, *found.ids], found.reached)
+
+
+def meeting(condition: Q, among: QuerySet[Flow], limit: int | None, time_s: float | None) -> Found:
+    """Return flows that meet a condition, which perhaps few do; the arguments are those of `find`.
+
+    The database alone would look at all flows for a page that few of them fill.
+    """
+    if time_s is None:
+        return Found(list(among.filter(condition).values_list("pk", flat=True)[:limit]))
+    ordered = among.values_list("pk", flat=True).iterator(chunk_size=_PAGE_FLOWS)
+    return _read(ordered, lambda ids: _that_meet(condition, ids), limit, time_s, _ASKED_FLOWS)
+
+
+def _that_meet(condition: Q, ids: Sequence[str]) -> list[str]:
+    return list(Flow.objects.filter(condition, pk__in=ids).values_list("pk", flat=True))
 
 
 def possible_ids(words: Sequence[Sequence[str]]) -> list[str] | None:
@@ -97,24 +125,33 @@ def _indexed_ids(segments: dict[int, int]) -> list[str]:
     return [*open_ids, *ids_at(segments)]
 
 
-def _read(ordered: Iterable[str], words: Wanted, limit: int | None, time_s: float | None) -> Found:
-    """Read the texts of candidates in their order until there are enough, or the time is over."""
+def _read(
+    ordered: Iterable[str],
+    test: Callable[[Sequence[str]], Iterable[str]],
+    limit: int | None,
+    time_s: float | None,
+    most: int,
+) -> Found:
+    """Test flows in their order until there are enough, or the time is over.
+
+    `test` returns those of some ids that pass; it gets at most `most` of them.
+    """
     began_s = thread_time()
     found: list[str] = []
     # The first ones suffice for a frequent word.
-    room = _READ_FLOWS if limit is None else min(_READ_FLOWS, _FEW_READ)
+    room = most if limit is None else min(most, _FEW_READ)
     batch: list[str] = []
     for flow_id in ordered:
         batch.append(flow_id)
         if len(batch) < room:
             continue
-        found += _verified(batch, words)
-        batch, room = [], _READ_FLOWS
+        found += test(batch)
+        batch, room = [], most
         if limit is not None and len(found) >= limit:
             return Found(found)
         if time_s is not None and thread_time() - began_s >= time_s:
             return Found(found, reached=flow_id)
-    return Found([*found, *_verified(batch, words)])
+    return Found([*found, *test(batch)])
 
 
 def _waiting_ids(words: Wanted, among: QuerySet[Flow], limit: int | None) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from flows.display.units import plural
 from flows.models import Flow
-from flows.search.finder import SHORT_WORD_FLOWS, find
+from flows.search.finder import SHORT_WORD_FLOWS, find, meeting
 from flows.search.hits import Hit, hits_in
 from flows.search.id_list import listed
 from flows.search.indexer import waiting
@@ -34,6 +34,7 @@ def matching(
     limit: int | None = None,
     among: QuerySet[Flow] | None = None,
     time_s: float | None = None,
+    condition: Q | None = None,
 ) -> Matching:
     """Keep flows that contain every word of a text; all flows without words.
 
@@ -45,11 +46,16 @@ def matching(
         limit: number of flows that is enough; None for all.
         among: those of `flows` of which the first `limit` are enough, in the order of the list.
         time_s: processor time after which no further texts are read.
+        condition: what a flow has to meet besides, and few may.
     """
     words = wanted(text)
-    if not words.words:
+    among = flows if among is None else among
+    if words.words:
+        found = find(words, among, limit, time_s, condition)
+    elif condition is not None:
+        found = meeting(condition, among, limit, time_s)
+    else:
         return Matching(flows)
-    found = find(words, flows if among is None else among, limit, time_s)
     return Matching(flows.filter(pk__in=listed(list(dict.fromkeys(found.ids)))), found.reached)
 
 
