@@ -9,7 +9,7 @@ import pytest
 
 from flows.export.session_file import session_html
 from flows.queries.sessions import session
-from tests.browser.test_accessibility import LOOK_RULES, RUN, WIDTHS
+from tests.browser.test_accessibility import LOOK, LOOK_RULES, WIDTHS
 from tests.browser.test_flows import WIDE
 from tests.browser.visit import patient_context
 from tests.flows.seed_session import SESSION, seed_session
@@ -70,7 +70,9 @@ def found_by_axe(file: Path, browser: Any, axe: str) -> list[Any]:
     for scheme, size in WIDTHS.items():
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(size)
-        found += page.evaluate(RUN, [LOOK_RULES if scheme == "dark" else [], []])
+        rules = LOOK_RULES if scheme == "dark" else []
+        _, problems = page.evaluate(LOOK, [rules, [], []])
+        found += problems
         found += page.evaluate(WIDE)
     context.close()
     return found
