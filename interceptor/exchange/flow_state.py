@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from interceptor.pipeline.exchange import Exchange
     from interceptor.pipeline.stream_stages import StreamStages
     from interceptor.transform.candidate_chain import CandidateChain
-    from interceptor.transform.dispatch import Decision
+    from interceptor.transform.decision import Decision
     from interceptor.transform.translation import Translation
     from interceptor.transport.detour import Detour
     from interceptor.wireguard.client_hello import ClientHello

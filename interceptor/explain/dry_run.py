@@ -43,7 +43,7 @@ from interceptor.request_path.upgrade import asks_for_websocket
 from interceptor.shaping.active_shape import ActiveShape
 from interceptor.transform.capacity_policy import CapacityPolicy
 from interceptor.transform.cooldowns import Cooldowns
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 from interceptor.transform.match import Facts, conditions
 from interceptor.transform.model_lists import ConfiguredModels
 from interceptor.wireguard.destination import Destination

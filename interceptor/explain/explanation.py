@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flows.record import Headers, HookStep
 from interceptor.config.snapshot.schema import RuleConf
 from interceptor.explain.chain_verdicts import CandidateVerdict
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from interceptor.transform.candidate_chain import (
 )
 from interceptor.transform.capacity_policy import CapacityPolicy, capacity_models
 from interceptor.transform.cloud_claude import fit_for_cloud
-from interceptor.transform.dispatch import Decision, decide, decide_fallback, decide_own
+from interceptor.transform.decision import Decision
+from interceptor.transform.dispatch import decide, decide_fallback, decide_own
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.history_marks import take_out_marks
 from interceptor.transform.match import Facts, host_names

@@ -8,7 +8,7 @@ from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.refusal_table import Kind
 from interceptor.pipeline.exchange import Exchange
 from interceptor.request_path.surroundings import Surroundings
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 
 
 async def check_scope(state: FlowState, exchange: Exchange, around: Surroundings) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.refusal_table import Kind
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 from providers.base.names import OPENAI_RESPONSES
 
 UPGRADE_REFUSED = "This provider does not speak websockets here; use POST."

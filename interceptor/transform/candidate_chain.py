@@ -10,7 +10,7 @@ from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.transform.cooldowns import Target
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 from providers.base.names import WireFormatName
 from providers.fallbacks import Fallback
 from providers.wire.counting import COUNT_SUFFIXES

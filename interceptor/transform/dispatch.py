@@ -10,53 +10,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
+from interceptor.transform.decision import Decision
 from interceptor.transform.match import Facts, first_match
+from interceptor.transform.refused_decisions import (
+    foreign_side_endpoint,
+    no_destination,
+    no_side_endpoint,
+    untranslatable,
+)
 from interceptor.transform.target import (
     VERTEX_TYPES,
     provider_path,
     translated_path,
     vertex_address,
 )
-from providers.base.names import (
-    BEDROCK_CLAUDE,
-    OPENAI_CHAT,
-    OPENAI_RESPONSES,
-    WireFormatName,
-    format_label,
-)
-from providers.base.value import value
+from providers.base.names import BEDROCK_CLAUDE, WireFormatName
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
 from providers.wire.counting import COUNT_SUFFIXES
-from providers.wire.detect import canonical_path, endpoint_suffix, model_of, side_vendor
-
-MAX_KEYS_SHOWN = 5
-
-
-@value
-class Decision:
-    """The fate of a request, and the reason in one sentence.
-
-    A refusal has a status and no destination.
-    """
-
-    action: str
-    route: str
-    rule: RuleConf | None = None
-    provider: ProviderConf | None = None
-    scheme: str = "https"
-    host: str = ""
-    port: int = 443
-    path: str = ""
-    model: str = ""
-    """The model to ask for instead; "" leaves the client's."""
-    provider_format: WireFormatName | None = None
-    client_path: str = ""
-    """The client's own path, for a translation: Google names the model and the action in it."""
-    counting: bool = False
-    """A translated request for a token count."""
-    status_code: int = 0
-    """Not 0: the proxy responds itself with this status, and `route` is the message."""
+from providers.wire.detect import canonical_path, endpoint_suffix, model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +91,12 @@ def decide(
             snapshot, sentinel, replace(asked, rule=rule, why=f"by rule ‹{rule.label}›")
         )
     if sentinel is None:
-        return Decision("refused", _no_destination(snapshot, facts, method), status_code=501)
+        return no_destination(snapshot, facts, method)
     if transparent:
         text = f"by its sentinel key unchanged to {sentinel.name}, where it was going"
         return Decision("passthrough", text, None, sentinel, provider_format=client_format)
     if client_format is None:
-        refused = _foreign_side_endpoint(sentinel, facts.path, family)
+        refused = foreign_side_endpoint(sentinel, facts.path, family)
         if refused is not None:
             return refused
     return _to_provider(sentinel, replace(asked, why="by its sentinel key"))
@@ -259,7 +231,7 @@ def _to_provider(provider: ProviderConf, asked: _Asked) -> Decision:
     rule, client_format, path = asked.rule, asked.client_format, asked.path
     suffix = endpoint_suffix(path, client_format) if client_format is not None else ""
     if suffix and provider.type == BEDROCK_CLAUDE:
-        return _no_side_endpoint(provider, rule)
+        return no_side_endpoint(provider, rule)
     native = client_format is None or speaks(provider, client_format, path)
     insists = rule is not None and rule.action == "redirect"
     if not native and not insists and client_format is not None:
@@ -275,35 +247,6 @@ def _to_provider(provider: ProviderConf, asked: _Asked) -> Decision:
     route = f"{asked.why} to provider {provider.name}"
     decision = _at(provider, "redirect", route, target, rule, client_format, asked.new_model)
     return _at_rules_address(decision, provider, rule)
-
-
-def _no_side_endpoint(provider: ProviderConf, rule: RuleConf | None) -> Decision:
-    text = (
-        f"Provider “{provider.name}” runs models by InvokeModel, which counts no tokens and knows"
-        " no other endpoint of Anthropic's API. Most clients go on without it."
-    )
-    return Decision("refused", text, rule, provider, status_code=501)
-
-
-def _foreign_side_endpoint(
-    provider: ProviderConf, path: str, family: WireFormatName | None
-) -> Decision | None:
-    """Refuse another vendor's embeddings, images, audio, batches or files.
-
-    Returns None where the endpoint may be this provider's own.
-    """
-    vendor = side_vendor(path)
-    if vendor is None or provider.wire_format is None:
-        return None
-    spoken = {OPENAI_CHAT if name == OPENAI_RESPONSES else name for name in provider.native_formats}
-    if vendor in spoken or family in spoken:
-        return None
-    text = (
-        f"{path.partition('?')[0]} belongs to another vendor's API and cannot be translated for"
-        f" provider “{provider.name}”, which speaks {format_label(provider.wire_format)}. Use a"
-        " provider of the client's vendor."
-    )
-    return Decision("refused", text, None, provider, status_code=501)
 
 
 def speaks(provider: ProviderConf, client_format: WireFormatName, path: str) -> bool:
@@ -322,7 +265,7 @@ def _translated(provider: ProviderConf, client_format: WireFormatName, asked: _A
     suffix = endpoint_suffix(path, client_format)
     counting = suffix == COUNT_SUFFIXES.get(client_format) and target in COUNT_SUFFIXES
     if target is None or (suffix and not counting):
-        return _untranslatable(provider, client_format, suffix, asked.rule)
+        return untranslatable(provider, client_format, suffix, asked.rule)
     translated = translated_path(
         provider,
         client_format,
@@ -336,20 +279,6 @@ def _translated(provider: ProviderConf, client_format: WireFormatName, asked: _A
     decision = _at(provider, "transform", route, translated, asked.rule, target, asked.new_model)
     decision = replace(decision, client_path=path, counting=counting)
     return _at_rules_address(decision, provider, asked.rule)
-
-
-def _untranslatable(
-    provider: ProviderConf, client_format: WireFormatName, suffix: str, rule: RuleConf | None
-) -> Decision:
-    target = provider.wire_format
-    spoken = format_label(target) if target else provider.type
-    endpoint = f" ({suffix})" if suffix else ""
-    text = (
-        f"{format_label(client_format)}{endpoint} cannot be translated for provider"
-        f" “{provider.name}”, which speaks {spoken}. Use a provider that speaks it, or list it in"
-        " the provider's native formats."
-    )
-    return Decision("refused", text, rule, provider, status_code=501)
 
 
 def _at(
@@ -396,17 +325,3 @@ def _at_rules_address(
         return decision
     route = f"{decision.route} at {host}"
     return replace(decision, scheme="https", host=host, port=443, route=route)
-
-
-def _no_destination(snapshot: Snapshot, facts: Facts, method: str) -> str:
-    """Return the sentence for a request that no rule and no key sends anywhere."""
-    model = f" model={facts.model}" if facts.model else ""
-    names = sorted(snapshot.providers)[:MAX_KEYS_SHOWN]
-    keys = ", ".join(f"sk-ccproxy-{name}" for name in names)
-    keys = keys or "sk-ccproxy-NAME once a provider is configured"
-    bare = facts.path.partition("?")[0]
-    return (
-        f"ccproxy does not know where to send {method} {bare}{model}: no rule matched, and the API"
-        f" key is no sentinel key. Use one of these as API key: {keys}; or add a rule in the"
-        " console."
-    )

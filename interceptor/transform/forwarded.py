@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from interceptor.access.grant import Grant
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 from providers.base.names import WireFormatName
 from providers.provider_conf import ProviderConf
 

@@ -11,7 +11,7 @@ from flows.bytes.decode import decode
 from interceptor.bedrock.event_frames import UnframedEvents
 from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.pipeline.stream_stages import DecodingStage, StreamStages
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import (
     ANTHROPIC_MESSAGES,

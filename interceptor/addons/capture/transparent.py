@@ -28,7 +28,7 @@ from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.pipeline.runner import as_record
 from interceptor.request_path.captured import intended_provider
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 from interceptor.wireguard.destination import Destination
 from interceptor.wireguard.lease import Run, RunBook
 from providers.wire.detect import client_format, model_of

@@ -5,7 +5,9 @@ No Django.
 
 from __future__ import annotations
 
-from interceptor.config.files.whole_file import HookEntry, HookLists, ProviderSection, Sections
+from interceptor.config.files.sections.hook_section import HookEntry, HookLists
+from interceptor.config.files.sections.provider_section import ProviderSection
+from interceptor.config.files.whole_file import Sections
 
 BUILT_IN_HOOKS: dict[str, str] = {
     "inject_auth": "inbound",

@@ -19,9 +19,10 @@ from pydantic.fields import FieldInfo
 from interceptor.config.files.environment import OTHER_VARIABLES, variable
 from interceptor.config.files.leaves import leaves
 from interceptor.config.files.sections.catalogue_section import ModelSection
+from interceptor.config.files.sections.provider_section import ProviderSection
 from interceptor.config.files.sections.shaping_section import ProfileSection
+from interceptor.config.files.sections.transform_section import TransformSection
 from interceptor.config.files.server import ServerSettings
-from interceptor.config.files.whole_file import ProviderSection, TransformSection
 
 _MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -13,7 +13,8 @@ import yaml
 from interceptor.config.files.defaults import BUILT_IN_HOOKS
 from interceptor.config.files.document import Document, dotted
 from interceptor.config.files.parse_settings import DATABASE_KEYS
-from interceptor.config.files.whole_file import PRODUCT_HOOKS, TransformSection
+from interceptor.config.files.sections.hook_section import PRODUCT_HOOKS
+from interceptor.config.files.sections.transform_section import TransformSection
 from interceptor.config.transfer.perplexity_catalogue import catalogue_section
 from interceptor.config.transfer.shaping_profiles import profile_comments, profiles_section
 from interceptor.models import HookSetting

@@ -16,17 +16,16 @@ from django.db import transaction
 
 from interceptor.config.files.defaults import BUILT_IN_HOOKS
 from interceptor.config.files.document import Document, KeyPath, dotted
-from interceptor.config.files.whole_file import (
+from interceptor.config.files.sections.auth_section import (
     CommandSection,
     FileSection,
-    HookEntry,
-    HookLists,
     KeySection,
     OauthSection,
-    ProviderSection,
-    Sections,
-    TransformSection,
 )
+from interceptor.config.files.sections.hook_section import HookEntry, HookLists
+from interceptor.config.files.sections.provider_section import ProviderSection
+from interceptor.config.files.sections.transform_section import TransformSection
+from interceptor.config.files.whole_file import Sections
 from interceptor.config.transfer.perplexity_catalogue import import_catalogue
 from interceptor.config.transfer.rows import Change, ImportReport, Target
 from interceptor.config.transfer.shaping_profiles import import_profiles, names_own_hooks

@@ -10,7 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from interceptor.config.files.document import Document
-from interceptor.config.files.whole_file import ProviderSection, Sections
+from interceptor.config.files.sections.provider_section import ProviderSection
+from interceptor.config.files.whole_file import Sections
 from interceptor.config.transfer.database import ensure_database
 from interceptor.config.transfer.importer import import_sections
 from interceptor.management import parsers

@@ -51,7 +51,7 @@ _NOWHERE = (
     "OpenSSL", "opentelemetry", "psycopg", "pydantic.v1", "pygments", "pyparsing", "redis",
     "requests", "rich", "service_identity", "wsproto",
     # Schemas of the sections of a configuration file that the database holds.
-    "interceptor.config.files.whole_file",
+    "interceptor.config.files.sections.provider_section", "interceptor.config.files.whole_file",
 )  # fmt: skip
 _RECORDER = (
     "channels.routing", "daphne", "django.contrib.admin", "django.views.debug", "django_filters", "drf_spectacular",

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
-from interceptor.transform.dispatch import Decision, decide
+from interceptor.transform.decision import Decision
+from interceptor.transform.dispatch import decide
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.target import provider_path
 from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT, WireFormatName

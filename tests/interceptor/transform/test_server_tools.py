@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from interceptor.config.snapshot.schema import RuleConf
-from interceptor.transform.dispatch import Decision
+from interceptor.transform.decision import Decision
 from interceptor.transform.translation import begin
 from providers.base.errors import UnsupportedByTarget
 from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_RESPONSES

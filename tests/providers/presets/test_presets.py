@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interceptor.config.files.whole_file import ProviderSection
+from interceptor.config.files.sections.provider_section import ProviderSection
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.dry_run import explain
 from interceptor.explain.explanation import DryRequest, Explanation
