@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from django.db import (
     InterfaceError,
@@ -28,6 +27,7 @@ from flows.telemetry.finished_flow import OnFinished
 from flows.threads.background_thread import BackgroundThread
 from flows.writer.backlog import Backlog, OnCommitted
 from flows.writer.batch import write_batch
+from flows.writer.database_state import DatabaseState
 from flows.writer.housekeeping import RETRY_S, Housekeeping
 from flows.writer.preparation import Preparation
 from flows.writer.prepared_rows import Size
@@ -44,10 +44,10 @@ BATCH_ROWS = 100
 BATCH_WINDOW_S = 0.25
 MAX_RECORDS = 5000
 MAX_BYTES = 96 * 1024 * 1024
-_FIRST_RETRY_S = 0.05
-_MAX_RETRY_S = 1.0
-_STUCK_S = 5.0
-"""A question to the database that takes longer is taken for one that nobody answers."""
+_PAUSE_S = 0.05
+"""Pause of a closed writer between looks at a database that is not to be asked yet."""
+_AFTER_FAULT_S = 1.0
+"""Pause after a round that failed for another reason than the database."""
 _BEHIND_S = 1.0
 """Records that wait longer, or more than this share of the room, are worth a core."""
 _BEHIND_SHARE = 0.2
@@ -95,16 +95,12 @@ class FlowWriter:
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
         self._connection = WriterConnection(busy_timeout_ms)
+        self._database = DatabaseState()
         self._housekeeping = Housekeeping(retention)
         self._thread = BackgroundThread("flow-writer", self._run)
         self._give_up_at = float("inf")
-        self._retry_at = 0.0
-        self._retry_s = _FIRST_RETRY_S
         self._housekeeping_at = 0.0
         self._written = 0
-        self._last_error = ""
-        self._is_refused = False
-        self._asking_since: float | None = None
 
     def start(self) -> None:
         """Start the thread."""
@@ -174,7 +170,7 @@ class FlowWriter:
             records_failed=self._preparation.failed,
             pruned=self._housekeeping.pruned,
             lag_s=self._lag_s(held.waiting_since),
-            last_error=self._last_error,
+            last_error=self._database.last_error,
             is_refused=self.is_refused,
             spooled_files=len(self._spool or ()),
         )
@@ -187,7 +183,7 @@ class FlowWriter:
     @property
     def is_refused(self) -> bool:
         """The database refuses flows, or does not answer."""
-        return self._is_refused or self._is_stuck()
+        return self._database.is_refusing or self._database.is_stuck
 
     @property
     def is_behind(self) -> bool:
@@ -198,11 +194,6 @@ class FlowWriter:
     def held_bytes(self) -> int:
         """Size of the records and rows that wait."""
         return self._backlog.held().size_bytes
-
-    def _is_stuck(self) -> bool:
-        """Return whether the database has not answered for long: it may be frozen."""
-        since = self._asking_since
-        return since is not None and time.monotonic() - since > _STUCK_S
 
     def keep_up(self) -> None:
         """Take the cores from others once records wait too long; to be called about every second.
@@ -246,7 +237,7 @@ class FlowWriter:
         """
         self._give_up_at = min(self._give_up_at, time.monotonic() + timeout_s)
         self._backlog.close()
-        if self._is_stuck():
+        if self._database.is_stuck:
             # At once: a database that does not answer would hold the thread for all of the time.
             self.relieve(everything=True)
         self._thread.hurry()
@@ -257,7 +248,9 @@ class FlowWriter:
         lost = self._backlog.held().records
         if lost:
             logger.error(
-                "%d flows were not written before the proxy stopped: %s", lost, self._last_error
+                "%d flows were not written before the proxy stopped: %s",
+                lost,
+                self._database.last_error,
             )
         return not lost
 
@@ -272,9 +265,9 @@ class FlowWriter:
                         self._thread.relax()
                 except Exception as exc:
                     # The thread must survive any failure of one round.
-                    self._note_error(exc)
+                    self._database.note(exc)
                     logger.exception("The flow writer failed and goes on")
-                    time.sleep(_MAX_RETRY_S)
+                    time.sleep(_AFTER_FAULT_S)
         finally:
             connections.close_all()
 
@@ -284,24 +277,24 @@ class FlowWriter:
         if time.monotonic() >= self._give_up_at:
             return True
         # Files can wait for the next start, if the database takes nothing now.
-        has_files = bool(self._spool) and not self._is_refused
+        has_files = bool(self._spool) and not self._database.is_refusing
         return self._backlog.held().records == 0 and not has_files
 
     def _round(self) -> None:
         """Sleep until something is due, prepare a batch, then write or keep house."""
-        due_at = self._retry_at if self._has_rows() else self._housekeeping_at
+        due_at = self._database.retry_at if self._has_rows() else self._housekeeping_at
         idle_s = max(0.0, due_at - time.monotonic())
         self._backlog.wait(idle_s=idle_s, window_s=self._batch_window_s, batch=self._batch_rows)
         # Rows are made without the database: it may be frozen when they have to be spooled.
-        with self._asking():
+        with self._database.asking():
             self._own_prices.refresh()
         self._preparation.prepare(self._batch_rows)
         now = time.monotonic()
-        if self._has_rows() and now >= self._retry_at:
+        if self._has_rows() and now >= self._database.retry_at:
             self._write()
         elif self._prepared and self._backlog.closed:
             # A closed backlog no longer waits, and the database is not asked before its time.
-            time.sleep(_FIRST_RETRY_S)
+            time.sleep(_PAUSE_S)
         elif not self._has_rows() and now >= self._housekeeping_at and not self._backlog.closed:
             self._keep_house()
 
@@ -311,23 +304,15 @@ class FlowWriter:
     def _write(self) -> None:
         """Write a batch, but first what was spooled: an older state must not come last."""
         try:
-            with self._asking():
+            with self._database.asking():
                 self._connection.check()
                 if not self._write_spooled():
                     self._write_prepared()
         except (OperationalError, InterfaceError) as exc:
-            self._postpone(exc)
+            self._database.postpone(exc)
+            close_old_connections()
         else:
-            self._recovered()
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Note since when the database is asked."""
-        self._asking_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._asking_since = None
+            self._database.recovered(len(self._prepared))
 
     def _write_spooled(self) -> bool:
         """Store the oldest file of the spool; return False if there is none."""
@@ -370,37 +355,16 @@ class FlowWriter:
 
     def _keep_house(self) -> None:
         try:
-            with self._asking():
+            with self._database.asking():
                 self._connection.check()
                 wait_s = self._housekeeping.step()
         except Exception as exc:
             # Flows are written all the same.
-            self._is_refused = isinstance(exc, OperationalError | InterfaceError)
-            if not self._is_refused:
+            self._database.failed(exc)
+            if not self._database.is_refusing:
                 logger.exception("Keeping the record in its bounds failed and is tried again")
-            self._note_error(exc)
             close_old_connections()
             wait_s = RETRY_S
         else:
-            self._recovered()
+            self._database.recovered(len(self._prepared))
         self._housekeeping_at = time.monotonic() + wait_s
-
-    def _postpone(self, exc: Exception) -> None:
-        if not self._last_error:
-            logger.warning("The database refuses flows now and is tried again: %s", exc)
-        self._is_refused = True
-        self._note_error(exc)
-        close_old_connections()
-        self._retry_at = time.monotonic() + self._retry_s
-        self._retry_s = min(self._retry_s * 2, _MAX_RETRY_S)
-
-    def _recovered(self) -> None:
-        if self._last_error:
-            logger.info("The database accepts flows again; %d wait", len(self._prepared))
-        self._last_error = ""
-        self._is_refused = False
-        self._retry_at = 0.0
-        self._retry_s = _FIRST_RETRY_S
-
-    def _note_error(self, exc: Exception) -> None:
-        self._last_error = f"{type(exc).__name__}: {exc}"

@@ -15,6 +15,7 @@ import pytest
 from flows.bodies.store import load_body
 from flows.models import Flow, UsageDaily, WebSocketMessage
 from flows.record import FlowRecord, WebSocketRecord
+from flows.writer import database_state
 from flows.writer import thread as writer_module
 from flows.writer.batch import write_batch
 from flows.writer.spool import Spool
@@ -206,7 +207,7 @@ def test_rows_of_a_database_that_does_not_answer_are_spooled(
         write_batch(batch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer_module, "write_batch", frozen)
-    monkeypatch.setattr(writer_module, "_STUCK_S", 0.0)
+    monkeypatch.setattr(database_state, "STUCK_S", 0.0)
     spool = Spool(tmp_path)
     with running(spool=spool) as writer:
         sender = Sender(writer)
