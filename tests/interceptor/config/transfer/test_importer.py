@@ -308,7 +308,10 @@ def test_a_login_is_imported_and_exported_without_its_secret(kind):
 @pytest.mark.parametrize(
     ("auth", "says"),
     [
-        ("type: google_oauth", "providers.a.auth: The source “google_oauth” needs “client_id”."),
+        (
+            "type: google_oauth",
+            "providers.a.auth: “client_id” is needed: the source “google_oauth”",
+        ),
         ("type: codex_oauth, endpoint: 'http://h.example/'", "has to begin with https://"),
         ("type: codex_oauth, acces_path: x", "did you mean access_path?"),
     ],
