@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from providers.base.errors import TranslationError
 from providers.base.names import WireFormatName
-from providers.wire.answer_form import BLANK, is_json
+from providers.wire.answer_form import BLANK, is_events, is_json
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.formats import client_codec, provider_codec
 from providers.wire.core.ir import Failure, Finish, Loss, Losses, Usage
 from providers.wire.core.sse import MAX_EVENT_BYTES, SseParser
 from providers.wire.core.stream_event import Delta, End, Event, Ping, Start, UsageUpdate
+from providers.wire.failure_translation import readable_text
 from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.failures.too_long import for_client
 from providers.wire.response_filters import arguments_for, filter_for, watch_for
 from providers.wire.response_reading import UNFORESEEN, read_response
 from providers.wire.rules.events import of_response
+
+_BEGINNING_BYTES: Final = 4096
+"""What is kept of a body, until it turns out to be a response, to name what it was instead."""
 
 
 class StreamTranslator:
@@ -40,6 +45,7 @@ class StreamTranslator:
         self._started = False
         self._is_json: bool | None = None
         self._held = bytearray()
+        self._beginning = bytearray()
         self._parser = SseParser()
         self.decoder = provider_codec(src).stream_decoder()
         self._watch = watch_for(src, dst)
@@ -72,6 +78,8 @@ class StreamTranslator:
         """Translate the provider's next bytes."""
         if self.done:
             return b""
+        if not self._started and len(self._beginning) < _BEGINNING_BYTES:
+            self._beginning += chunk[:_BEGINNING_BYTES]
         if self._is_json is not False:
             chunk = self._seen(chunk)
         out = b""
@@ -94,6 +102,8 @@ class StreamTranslator:
         try:
             for event in self._parser.flush():
                 out += self._encode(self.decoder.feed(event))
+            if not self.done and (said := self._text_instead()):
+                return out + self.fail(502, said)
             if not self.done:
                 out += self._encode(self.decoder.flush())
         except (TranslationError, *UNFORESEEN):
@@ -122,6 +132,13 @@ class StreamTranslator:
             chunk, self._held = bytes(self._held), bytearray()
             return chunk
         return b""
+
+    def _text_instead(self) -> str:
+        """Return the sentence for a body that is neither events nor JSON, such as a page."""
+        if self._started or is_events(bytes(self._beginning)):
+            return ""
+        text = readable_text(bytes(self._beginning))
+        return f"The provider answered with something that is not a stream: {text}" if text else ""
 
     def _json_as_stream(self) -> bytes:
         data, self._held = bytes(self._held), bytearray()

@@ -22,6 +22,7 @@ _MAX_MESSAGE_CHARS: Final = 2000
 _STATUS_KEYS: Final = ("status_code", "code", "status", "http_code", "statusCode")
 _KIND_KEYS: Final = ("type", "status", "__type", "kind")
 _MESSAGE_KEYS: Final = ("message", "detail", "error", "msg", "error_message", "reason", "title")
+_SAYS_NOTHING: Final = "provider returned error"
 _FAILED_TYPES: Final = ("response.failed", "response.cancelled")
 _GENERIC_KINDS: Final = frozenset({"error", *_FAILED_TYPES})
 _TAG: Final = b'"error'
@@ -181,6 +182,9 @@ def _error_in(body: Any) -> Any:
         error = body.get(key)
         if isinstance(error, list) and error:
             error = error[0]
+        described = body.get("error_description")
+        if isinstance(error, str) and error and isinstance(described, str) and described:
+            return f"{error}: {described}"  # OAuth's (RFC 6749, 5.2)
         if isinstance(error, dict | str) and error:
             return error
     # Fields of the error stand in the body itself: {"type": "error", "message": "…"}
@@ -195,6 +199,7 @@ def _failure_of(error: JsonObject | str, status: int) -> Failure | None:
     message = _message_of(error) or kind or code
     if message is None:
         return None
+    message = _with_cause(message, error)
     if not 400 <= status <= 599:
         status = _status_of(error, kind, code)
     param = error.get("param")
@@ -205,6 +210,22 @@ def _failure_of(error: JsonObject | str, status: int) -> Failure | None:
         code,
         param if isinstance(param, str) else None,
     )
+
+
+def _with_cause(message: str, error: JsonObject) -> str:
+    """Return a gateway's sentence that says nothing with the words of the provider behind it.
+
+    OpenRouter: {"message": "Provider returned error", "metadata": {"raw": "too long"}}
+    → "Provider returned error: too long"
+    """
+    if _SAYS_NOTHING not in message.lower():
+        return message
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    cause = _failure_of_text(raw, 0) if isinstance(raw, str) and raw.strip() else None
+    if cause is None or cause.message in message:
+        return message
+    return f"{message.rstrip('.')}: {cause.message}"
 
 
 def _failure_of_text(text: str, status: int) -> Failure | None:
