@@ -102,10 +102,9 @@ class StreamTranslator:
         try:
             for event in self._parser.flush():
                 out += self._encode(self.decoder.feed(event))
-            if not self.done and (said := self._text_instead()):
-                return out + self.fail(502, said)
             if not self.done:
-                out += self._encode(self.decoder.flush())
+                said = self._text_instead()
+                out += self.fail(502, said) if said else self._encode(self.decoder.flush())
         except (TranslationError, *UNFORESEEN):
             self.finish = None
             out += self.fail(502, "The provider's stream was cut.")
