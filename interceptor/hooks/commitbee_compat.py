@@ -39,7 +39,8 @@ def _text_holders(ex: Exchange) -> list[tuple[Any, Any]]:
     found: list[tuple[Any, Any]] = []
     for key in ("system", "instructions"):
         _collect(body, key, found)
-    for message in body.get("messages") or ():
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
         if isinstance(message, dict) and message.get("role") in ("system", "developer"):
             _collect(message, "content", found)
     return found

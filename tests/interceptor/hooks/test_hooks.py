@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from interceptor.hooks import HOOKS
 from interceptor.hooks.extract_session_id import session_of_user_id
@@ -102,6 +104,25 @@ def test_commitbee_compat_leaves_others_alone(body: Any) -> None:
     before = ex.body.data
     assert run_hook("commitbee_compat", ex)[0].outcome == "ran"
     assert ex.body.data is before
+
+
+KEYS = ["messages", "system", "instructions", "metadata", "user_id", "prompt_cache_key", "request"]
+KEYS += ["role", "content", "text", "session_id", "contents", "input", "tools", "model", "type"]
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(0, 9)
+    | st.sampled_from(["", "system", "commitbee", "{"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("name", sorted(HOOKS))
+@given(body=st.dictionaries(st.sampled_from(KEYS), ODD))
+def test_no_body_makes_a_hook_fail(name: str, body: Any) -> None:
+    for step in run_hook(name, exchange(body, headers={"anthropic-version": "1"})):
+        assert step.outcome in ("ran", "skipped"), step.reason
 
 
 @pytest.mark.parametrize("name", sorted(HOOKS))
