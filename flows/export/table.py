@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,12 +13,12 @@ from flows.display.units import UNKNOWN, status_words
 from flows.failure import ERROR_STATE
 from flows.queries.newest_rows import count_flows, newest_rows
 from providers.listing.plain_text import printable
+from providers.listing.shell_table import table_console
 from providers.reading.database_reader import Read
 
 _HEADINGS: Final = ("ID", "Method", "Code", "Host", "Path", "UA", "Time")
 NEWEST_ROWS: Final = 100
 """Rows of a table for which no number was given."""
-_WIDE_COLUMNS: Final = 200
 _ID_CHARS: Final = 8
 _METHOD_CHARS: Final = 10
 _HOST_CHARS: Final = 40
@@ -76,9 +75,7 @@ def print_flows(
     flows: Iterable[TableRow], output: Any, *, now: datetime, is_terminal: bool
 ) -> None:
     """Print one line per flow: id, method, code, host, path, user agent, age."""
-    # A file has no width; a narrow default would cut what a script searches for.
-    width = None if is_terminal else _WIDE_COLUMNS
-    console = Console(file=output, highlight=False, width=width)
+    console = table_console(output, is_terminal=is_terminal)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in _HEADINGS:
         table.add_column(heading, no_wrap=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -24,12 +23,11 @@ from interceptor.operate.command_settings import CommandSettings
 from interceptor.operate.liveness import is_listening, recording_problem
 from interceptor.operate.python_build import python_build
 from interceptor.pipeline.hook import Stage
+from providers.listing.shell_table import table_console
 from providers.reading.database_reader import Read, UnreadableDatabase, database_name
 from providers.reading.plain_reader import reading
 
 DATABASE_PATIENCE_S = 3.0
-_WIDE_COLUMNS = 200
-"""Width when the output is no terminal, so that paths are not broken."""
 _HOOKS = """
 SELECT stage, name FROM interceptor_hooksetting WHERE enabled ORDER BY stage, position, id
 """
@@ -138,7 +136,7 @@ def from_rows(read: Read) -> dict[str, Any]:
 
 def print_table(report: dict[str, Any], output: Any, *, is_terminal: bool) -> None:
     """Write the report for people."""
-    console = Console(file=output, highlight=False, width=None if is_terminal else _WIDE_COLUMNS)
+    console = table_console(output, is_terminal=is_terminal)
     table = Table.grid(padding=(0, 2))
     for label, value in _rows(report):
         table.add_row(Text(label, style="bold"), value)

@@ -14,16 +14,20 @@ from providers.listing.plain_text import printable
 
 type Cell = str | Text
 
-_WIDE_COLUMNS: Final = 200
-"""Width where the output is no terminal: a narrow one would cut what a script searches for."""
+_NO_LIMIT: Final = 100_000
+"""Columns of a file or a pipe: a script finds there what a terminal would cut."""
+
+
+def table_console(output: Any, *, is_terminal: bool) -> Console:
+    """Return a console that cuts long lines on a terminal alone."""
+    return Console(file=output, highlight=False, width=None if is_terminal else _NO_LIMIT)
 
 
 def print_table(
     headings: Sequence[str], rows: Iterable[Sequence[Cell]], output: Any, *, right: Collection[str]
 ) -> None:
     """Print rows below their headings; those in `right` are aligned to the right."""
-    is_terminal = output.isatty()
-    console = Console(file=output, highlight=False, width=None if is_terminal else _WIDE_COLUMNS)
+    console = table_console(output, is_terminal=output.isatty())
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         justify: Any = "right" if heading in right else "left"

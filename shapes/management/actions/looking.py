@@ -9,12 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
+from providers.listing.shell_table import table_console
 from shapes.models import Shape
 from shapes.versions.candidates import Candidate, candidates
 from shapes.versions.capturing import check_type
@@ -23,7 +23,6 @@ from shapes.versions.outcomes import Outcomes, outcomes_by_version
 from shapes.versions.shape_lines import full, shape_lines, summary
 
 _HEADINGS = ("Type", "Version", "Active", "Client", "Captured", "ok", "refused", "failed")
-_WIDE_COLUMNS = 160
 
 
 def run(command: BaseCommand, options: Namespace) -> None:
@@ -83,9 +82,7 @@ def _as_json(
 
 
 def _table(command: BaseCommand, rows: list[Shape], counts: dict[int, Outcomes]) -> None:
-    # A file has no width; a narrow default would cut what a script searches for.
-    width = None if command.stdout.isatty() else _WIDE_COLUMNS
-    console = Console(file=command.stdout, highlight=False, width=width)  # type: ignore[arg-type]
+    console = table_console(command.stdout, is_terminal=command.stdout.isatty())
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in _HEADINGS:
         table.add_column(heading, no_wrap=True)
