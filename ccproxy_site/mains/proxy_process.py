@@ -87,7 +87,7 @@ class ProxyProcess:
             log_tls_secrets(self._directory)
         raise_open_files_limit()
         # What the recorder must cut out of records, from the first secret on.
-        SECRETS.tell(self._ring.add_secret)
+        SECRETS.tell(self._ring.secrets.add)
 
     async def run(self) -> None:
         """Serve until the supervisor says stop, or is gone.

@@ -179,9 +179,9 @@ class ProxyRing:
 
     def _learn_secrets(self) -> None:
         # Before the records: one of them may hold a secret that is as new as it is.
-        if self._ring.secrets_version != self._secrets_version:
-            self._secrets_version = self._ring.secrets_version
-            for secret in self._ring.secrets():
+        if self._ring.secrets.version != self._secrets_version:
+            self._secrets_version = self._ring.secrets.version
+            for secret in self._ring.secrets.all():
                 SECRETS.add(secret)
 
     def _take(self, frame: Frame) -> None:

@@ -22,15 +22,14 @@ import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock
 from typing import Final, NamedTuple
 
+from flows.handover.secret_area import SECRETS_BYTES, SecretArea
 from flows.handover.segments import MAX_SEGMENTS, WARM_SEGMENTS, SegmentTable
 from flows.handover.shared_memory import anonymous_memory, memory_barrier
 
 DATA_BYTES: Final = 128 * 1024 * 1024
 """Twice the longest body that a proxy keeps. Untouched memory costs nothing."""
-SECRETS_BYTES: Final = 1024 * 1024
 
 _MAGIC: Final = int.from_bytes(b"ccpring1", "little")
 _PAGE_BYTES: Final = max(4096, mmap.PAGESIZE)
@@ -44,11 +43,9 @@ _SEGMENT_SIZE: Final = 1
 _WRITTEN: Final = 8
 _COMMITTED: Final = 16
 _ARMED: Final = 24
-_SECRETS_USED: Final = 32
-_SECRETS_LOST: Final = 33
+# Words 32 and 33 are those of the secrets (`secret_area.py`).
 
 _HEADER: Final = struct.Struct("<IB3x")
-_SECRET_LENGTH: Final = struct.Struct("<I")
 
 
 class Frame(NamedTuple):
@@ -77,9 +74,8 @@ class Ring:
         memory = memoryview(self._map)
         self.words = memory[:_PAGE_BYTES].cast("Q")
         self.data = memory[_DATA_START:]
-        self._secrets = memory[_PAGE_BYTES:_DATA_START]
-        self._secrets_lock = Lock()
-        self._known_secrets: set[str] | None = None
+        self.secrets = SecretArea(self.words, memory[_PAGE_BYTES:_DATA_START])
+        """Credentials in use, which the consumer cuts out of records."""
 
     @classmethod
     def create(cls, size_bytes: int = DATA_BYTES) -> Ring:
@@ -121,57 +117,11 @@ class Ring:
     def close(self) -> None:
         """Unmap the memory. Frames that are still held keep it mapped until they are gone."""
         self.words.release()
-        self._secrets.release()
+        self.secrets.release()
         with suppress(BufferError):
             self.data.release()
             self._map.close()
         os.close(self.fd)
-
-    def add_secret(self, secret: str) -> None:
-        """Append a secret for the consumer, once. Without room, set `secrets_lost`. Thread-safe."""
-        with self._secrets_lock:
-            if self._known_secrets is None:
-                self._known_secrets = set(self.secrets())
-            if secret in self._known_secrets:
-                return
-            encoded = secret.encode("utf-8", "surrogatepass")
-            length = _SECRET_LENGTH.pack(len(encoded))
-            entry = length + encoded
-            start = self.words[_SECRETS_USED]
-            end = start + len(entry)
-            if end > SECRETS_BYTES:
-                self.words[_SECRETS_LOST] = 1
-                return
-            self._secrets[start:end] = entry
-            memory_barrier()
-            self.words[_SECRETS_USED] = end
-            self._known_secrets.add(secret)
-
-    def secrets(self) -> list[str]:
-        """Return all secrets that the producers added."""
-        used = self.words[_SECRETS_USED]
-        memory_barrier()
-        entries = bytes(self._secrets[:used])
-        found: list[str] = []
-        start = 0
-        while start < used:
-            (length,) = _SECRET_LENGTH.unpack_from(entries, start)
-            start += _SECRET_LENGTH.size
-            end = start + length
-            encoded = entries[start:end]
-            found.append(encoded.decode("utf-8", "surrogatepass"))
-            start = end
-        return found
-
-    @property
-    def secrets_version(self) -> int:
-        """A number that grows with each secret; equal numbers mean equal secrets."""
-        return self.words[_SECRETS_USED]
-
-    @property
-    def secrets_lost(self) -> bool:
-        """True when a secret had no room, and the consumer cannot know it by its value."""
-        return bool(self.words[_SECRETS_LOST])
 
     def empty_segment(self, segment: int) -> None:
         """Return a segment's memory to the system; it reads as zeros then."""

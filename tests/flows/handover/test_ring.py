@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from flows.handover.ring import SECRETS_BYTES, Frame, Ring, RingReader, RingWriter
+from flows.handover.ring import Frame, Ring, RingReader, RingWriter
+from flows.handover.secret_area import SECRETS_BYTES
 
 CAPACITY = 4096
 
@@ -357,21 +358,21 @@ def test_secrets_arrive_once_also_from_a_restarted_producer(
 ) -> None:
     ring = Ring.create(CAPACITY)
     for secret in first:
-        ring.add_secret(secret)
-    version = ring.secrets_version
+        ring.secrets.add(secret)
+    version = ring.secrets.version
     other = Ring.attach(ring.fd)
     for secret in second:
-        other.add_secret(secret)
-    assert ring.secrets() == list(dict.fromkeys(first + second))
-    assert (ring.secrets_version > version) == bool(set(second) - set(first))
+        other.secrets.add(secret)
+    assert ring.secrets.all() == list(dict.fromkeys(first + second))
+    assert (ring.secrets.version > version) == bool(set(second) - set(first))
     ring.close()
     other.close()
 
 
 def test_more_secrets_than_fit_are_said_and_cost_none(ring: Ring) -> None:
-    ring.add_secret("kept")
-    ring.add_secret("x" * SECRETS_BYTES)
-    assert ring.secrets() == ["kept"]
-    assert ring.secrets_lost
-    ring.add_secret("also kept")
-    assert ring.secrets() == ["kept", "also kept"]
+    ring.secrets.add("kept")
+    ring.secrets.add("x" * SECRETS_BYTES)
+    assert ring.secrets.all() == ["kept"]
+    assert ring.secrets.are_lost
+    ring.secrets.add("also kept")
+    assert ring.secrets.all() == ["kept", "also kept"]
