@@ -17,6 +17,7 @@ from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.tee import is_event_stream
 from interceptor.transform.translation import Translation, answer_headers
 from providers.wire.core.jsonio import dumps
+from providers.wire.failure_translation import carries_response
 from providers.wire.rules.limits import retry_after_s
 
 WAITING_HELPS = (429, 503, 529)
@@ -41,7 +42,7 @@ class TranslateAddon:
         if is_framed and translation.stream:
             state.unframe = FramedEvents().feed
         may_stream = is_framed or may_be_stream(response)
-        if translation.stream and response.status_code < 400 and may_stream:
+        if translation.stream and carries_response(response.status_code) and may_stream:
             state.stages = translation.open_stream(
                 str(response.headers.get("content-encoding", "")).strip().lower()
             )

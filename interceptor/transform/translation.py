@@ -28,7 +28,12 @@ from providers.wire.counting import translate_count_request, translate_count_res
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
 from providers.wire.facts.table import FactTable
-from providers.wire.failure_translation import decoded_error, translate_failure
+from providers.wire.failure_translation import (
+    carries_response,
+    decoded_error,
+    no_response,
+    translate_failure,
+)
 from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.google_generate.envelope import (
     CODE_ASSIST_TYPE,
@@ -116,6 +121,9 @@ class Translation:
             if self.envelope and is_google_error(plain):
                 return Answered(status, plain, failure.message)
             return self._failed(failure)
+        is_native = self.client == self.provider and not self.envelope
+        if not is_native and not carries_response(status):
+            return self._failed(no_response(status, plain, self.provider))
         try:
             return Answered(status, self._answer(plain))
         except ReportedFailure as exc:

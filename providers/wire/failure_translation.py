@@ -15,6 +15,8 @@ from providers.wire.errors import error_body
 from providers.wire.failures.too_long import for_client
 
 _MAX_ERROR_TEXT: Final = 2000
+_WITHOUT_CONTENT: Final = (204, 205)
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
 _UNFORESEEN: Final = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
 
@@ -27,6 +29,24 @@ def decoded_error(status: int, body: bytes, src: WireFormatName) -> Failure:
     return Failure(
         text or f"The provider answered with status {status} and no explanation.", status
     )
+
+
+def carries_response(status: int) -> bool:
+    """Return whether a response of this status has the body that a client waits for.
+
+    Redirects have none, nor have 204 and 205 (RFC 9110, 15.3).
+    """
+    return 200 <= status < 300 and status not in _WITHOUT_CONTENT
+
+
+def no_response(status: int, body: bytes, src: WireFormatName) -> Failure:
+    """Return the failure for a status that carries no response, in the words of the body if any."""
+    message = f"The provider answered with status {status} instead of a response"
+    text = decoded_error(status, body, src).message if body.strip() else ""
+    message += f": {text}" if text else "."
+    if status in _REDIRECTS:
+        message += " ccproxy follows no redirect: check the provider's scheme, host and path."
+    return Failure(message, 502)
 
 
 def _parsed_error(status: int, body: bytes, src: WireFormatName) -> Failure | None:
