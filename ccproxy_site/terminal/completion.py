@@ -27,7 +27,10 @@ class Words(NamedTuple):
 
 
 def completion_script(shell: str) -> str:
-    """Return the script that a shell reads at its start."""
+    """Return the script that a shell reads at its start.
+
+    Options are offered behind a dash, so that an empty word completes to the name of a file.
+    """
     words = list(all_words())
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](words)
 
@@ -83,10 +86,13 @@ def _of_help(name: str) -> Words:
 _BASH: Final = """\
 # Completion of ccproxy for bash. Made by: ccproxy completion bash
 _ccproxy() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" words="" at="" word i
+    local current="${{COMP_WORDS[COMP_CWORD]}}" names="" options="" at="" word i
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${{COMP_WORDS[i]}}"
-        [[ $word == -- ]] && return
+        if [[ $word == -- ]]; then
+            ((i == COMP_CWORD - 1)) && COMPREPLY=($(compgen -c -- "$current"))
+            return
+        fi
         case "$at $word" in
             {known}) at="${{at:+$at }}$word" ;;
         esac
@@ -94,7 +100,8 @@ _ccproxy() {{
     case "$at" in
 {cases}
     esac
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    [[ $current == -* ]] && names="$options"
+    COMPREPLY=($(compgen -W "$names" -- "$current"))
 }}
 complete -o default -F _ccproxy ccproxy
 """
@@ -102,11 +109,11 @@ complete -o default -F _ccproxy ccproxy
 
 def _bash(words: list[Words]) -> str:
     known = "|".join(f'"{_key(each.path)}"' for each in words if each.path)
-    cases = "\n".join(
-        f'        "{each.path}") words="{" ".join((*each.subcommands, *each.options))}" ;;'
-        for each in words
-    )
-    return _BASH.format(known=known, cases=cases)
+    cases = []
+    for each in words:
+        names, options = " ".join(each.subcommands), " ".join(each.options)
+        cases.append(f'        "{each.path}") names="{names}" options="{options}" ;;')
+    return _BASH.format(known=known, cases="\n".join(cases))
 
 
 def _key(path: str) -> str:
@@ -120,8 +127,15 @@ _ZSH: Final = """\
 _ccproxy() {{
     local at="" word
     local -a names options
+    # What follows is a command of its own, completed as one.
+    integer dashes=${{words[(i)--]}}
+    if (( dashes < CURRENT )); then
+        shift dashes words
+        (( CURRENT -= dashes ))
+        _normal
+        return
+    fi
     for word in "${{(@)words[2,CURRENT-1]}}"; do
-        [[ $word == -- ]] && {{ _normal; return }}
         case "$at $word" in
             {known}) at="${{at:+$at }}$word" ;;
         esac
@@ -130,7 +144,7 @@ _ccproxy() {{
 {cases}
     esac
     (( $#names )) && _describe command names
-    (( $#options )) && compadd -- $options
+    [[ ${{words[CURRENT]}} == -* ]] && (( $#options )) && compadd -- $options
     (( $#names )) || _files
 }}
 compdef _ccproxy ccproxy
@@ -158,8 +172,15 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+_FISH_COMMAND: Final = (
+    "complete -c ccproxy -n 'contains -- -- (commandline -opc)' -x -a"
+    ' \'(complete -C (string replace -r "^.*? -- " "" -- (commandline -cp)))\''
+)
+"""Behind the dashes of `run --` stands a command of its own, completed as one."""
+
+
 def _fish(words: list[Words]) -> str:
-    lines = ["# Completion of ccproxy for fish. Made by: ccproxy completion fish"]
+    lines = ["# Completion of ccproxy for fish. Made by: ccproxy completion fish", _FISH_COMMAND]
     for each in words:
         condition = _fish_condition(each)
         files = "" if each.path.split(" ")[0] in _RUNS_COMMANDS or not each.subcommands else " -f"
@@ -176,4 +197,6 @@ def _fish_condition(words: Words) -> str:
     if not words.path:
         return "__fish_use_subcommand"
     seen = [f"__fish_seen_subcommand_from {word}" for word in words.path.split(" ")]
+    if words.subcommands:
+        seen.append(f"not __fish_seen_subcommand_from {' '.join(words.subcommands)}")
     return "; and ".join(seen)

@@ -46,10 +46,15 @@ def test_every_subcommand_s_help_is_complete():
     ("line", "expected"),
     [
         ("fl", "flows"),
-        ("flows ", "list dump diff compare clear pin unpin as export import repl --help"),
+        ("flows ", "list dump diff compare clear pin unpin as export import repl"),
+        ("flows -", "--help"),
+        # The shell offers files then.
+        ("flows import ", ""),
+        ("setkey ", ""),
         ("flows list --js", "--json"),
         ("--config x flows list --js", "--json"),
-        ("run -- cla", ""),
+        ("run -- mkfif", "mkfifo"),
+        ("run -- ls fl", ""),
     ],
 )
 def test_bash_completes(line, expected):
@@ -59,7 +64,50 @@ def test_bash_completes(line, expected):
     ask = f'COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _ccproxy; echo "${{COMPREPLY[*]}}"'
     script = f"{completion_script('bash')}\n{ask}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert (done.stdout.strip(), done.stderr) == (expected, "")
+    # A program may stand in two folders of PATH.
+    offered = list(dict.fromkeys(done.stdout.split()))
+    assert (offered, done.stderr) == (expected.split(), "")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "not_offered"),
+    [
+        ("fl", "flows", "list"),
+        ("flows ", "list", "--help"),
+        ("flows list --js", "--json", "list"),
+        ("flows import ./here", "./here.har", "list"),
+        ("setkey ./here", "./here.har", "--help"),
+        ("run -- mkfif", "mkfifo", "./here.har"),
+        ("run --inspect -- cat ./here", "./here.har", "--help"),
+    ],
+)
+def test_fish_completes(line, offered, not_offered, tmp_path):
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+    (tmp_path / "here.har").touch()
+    script = f"{completion_script('fish')}\ncomplete -C 'ccproxy {line}'"
+    command = ["fish", "--no-config", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    words = [row.split("\t")[0] for row in done.stdout.splitlines()]
+    assert offered in words
+    assert not_offered not in words
+
+
+def test_zsh_completes_what_stands_behind_the_dashes_as_a_command():
+    """The words up to the dashes are taken away: with them, zsh would come back here for ever."""
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed")
+    ask = "words=(ccproxy run --inspect -- mkfifo -m); CURRENT=6; _ccproxy"
+    script = "\n".join(
+        (
+            "compdef() { :; }",
+            "_normal() { print -r -- $CURRENT $words; }",
+            completion_script("zsh"),
+            ask,
+        )
+    )
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2 mkfifo -m"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
