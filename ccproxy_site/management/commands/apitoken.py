@@ -57,7 +57,7 @@ class Command(BaseCommand):
             print_values([{"user": user, "created": made} for user, made in rows], self.stdout)
         elif rows:
             shown = [(user, f"{made:%Y-%m-%d %H:%M} UTC") for user, made in rows]
-            print_table(("User", "Made"), shown, self.stdout, right=())
+            print_table(("User", "Made"), shown, self.stdout)
         else:
             self.stderr.write("There are no API tokens; make one with: ccproxy apitoken new")
 

@@ -35,7 +35,8 @@ class Command(BaseCommand):
                 (Text(each.level, style=_STYLES[each.level]), each.check, each.text, each.fix)
                 for each in found
             ]
-            print_table(("", "Check", "Found", "What to do"), rows, self.stdout, right=())
+            headings = ("", "Check", "Found", "What to do")
+            print_table(headings, rows, self.stdout, wrapped=headings[2:])
         if any(finding.level is Level.FAILURE for finding in found):
             raise SystemExit(1)
 

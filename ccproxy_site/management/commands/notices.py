@@ -45,7 +45,7 @@ class Command(BaseCommand):
             print_values(values, self.stdout)
         else:
             shown = [(name, outcome.text) for name, outcome in rows]
-            print_table(("Channel", "Outcome"), shown, self.stdout, right=())
+            print_table(("Channel", "Outcome"), shown, self.stdout, wrapped=["Outcome"])
         if not all(outcome.is_delivered for outcome in outcomes.values()):
             raise SystemExit(1)
 
@@ -55,7 +55,8 @@ class Command(BaseCommand):
             print_values([_values(row) for row in rows], self.stdout)
         elif rows:
             shown = [_columns(row) for row in rows]
-            print_table(("When", "Kind", "Deliveries", "Notice"), shown, self.stdout, right=())
+            headings = ("When", "Kind", "Deliveries", "Notice")
+            print_table(headings, shown, self.stdout, wrapped=headings[2:])
         elif settings.CCPROXY.notices.kinds:
             self.stderr.write("There were no notices yet.")
         else:

@@ -51,7 +51,13 @@ class Command(BaseCommand):
         now = timezone.now()
         headings = ("Session", "Title", "Client", *_FIGURES, "Last")
         rows = [[*_cells(row), ago(now - row.ended)] for row in found]
-        print_table(headings, rows, self.stdout, right=_FIGURES)
+        print_table(
+            headings,
+            rows,
+            self.stdout,
+            right=_FIGURES,
+            optional=["Client", "Lasted", "Output", "Input"],
+        )
 
 
 def _cells(row: SessionRow) -> list[Cell]:

@@ -31,7 +31,13 @@ class Command(BaseCommand):
             self.stdout.write("There are no providers.")
             return
         headings = ("Name", "Type", "Address", "Credential", "State", "Until", "What to do")
-        print_table(headings, [_cells(row) for row in rows], self.stdout, right=())
+        print_table(
+            headings,
+            [_cells(row) for row in rows],
+            self.stdout,
+            wrapped=["State", "What to do"],
+            optional=["Credential", "Type", "Address"],
+        )
 
 
 def _values(row: BoardRow) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             return
         headings = ("Rule", "Action", "When", "Then", "In 24 h", "")
         rows = [_cells(rule, recent.get(rule.pk, 0)) for rule in rules]
-        print_table(headings, rows, self.stdout, right=["In 24 h"])
+        print_table(headings, rows, self.stdout, right=["In 24 h"], wrapped=["When", "Then"])
 
 
 def _values(rule: TransformRule, recent: int) -> dict[str, Any]:
