@@ -5,6 +5,7 @@ every page of the admin.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,6 +52,7 @@ class ProviderState:
     last_401_at: datetime | None
 
 
+_COUNTS = ("active_flows", "queue_depth", "bodies_dropped", "records_dropped")
 _SOURCES = {"none": "none", "key": "API key", "command": "command", "file": "file"}
 
 
@@ -67,25 +69,28 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     running: list[InterceptorStatus] = context["ccproxy_running"]
     newest = newest_revision()
     now = timezone.now()
+    may_see_traffic = request.user.has_perm(VIEW_FLOWS)
+    may_see_providers = request.user.has_perm("providers.view_provider")
     return {
         **context,
         "title": "Status",
-        "traffic": traffic(now) if request.user.has_perm(VIEW_FLOWS) else None,
-        "providers": provider_states(now)
-        if request.user.has_perm("providers.view_provider")
-        else [],
+        "traffic": traffic(now) if may_see_traffic else None,
+        "providers": provider_states(now) if may_see_providers else [],
         "cooldowns": running_cooldowns(running),
         "live": live_sentence(running, newest),
         "is_live": bool(running) and all(status.revision >= newest for status in running),
-        "active_flows": sum(status.active_flows for status in running) if running else None,
-        "queue_depth": sum(status.queue_depth for status in running) if running else None,
-        "bodies_dropped": sum(status.bodies_dropped for status in running) if running else None,
-        "records_dropped": sum(status.records_dropped for status in running) if running else None,
-        "last_stopped": None
-        if running
-        else InterceptorStatus.objects.order_by("-heartbeat_at").first(),
+        **_counts(running),
         "DEFAULT_MESSAGE_LEVELS": constants.DEFAULT_LEVELS,
     }
+
+
+def _counts(running: Sequence[InterceptorStatus]) -> dict[str, Any]:
+    """Sum what the running proxies count; None and the last one to stop if none runs."""
+    if not running:
+        stopped = InterceptorStatus.objects.order_by("-heartbeat_at").first()
+        return dict.fromkeys(_COUNTS) | {"last_stopped": stopped}
+    sums = {name: sum(getattr(status, name) for status in running) for name in _COUNTS}
+    return sums | {"last_stopped": None}
 
 
 def traffic(now: datetime) -> Traffic:

@@ -76,11 +76,8 @@ def read(request: dict[str, Any]) -> Asked:
     """Return the request in the script's terms."""
     last = last_of(request.get("messages"))
     content = last.get("content")
-    kinds = (
-        {block.get("type") for block in content if isinstance(block, dict)}
-        if isinstance(content, list)
-        else set()
-    )
+    blocks = content if isinstance(content, list) else []
+    kinds = {block.get("type") for block in blocks if isinstance(block, dict)}
     tools = [t for t in request.get("tools") or [] if isinstance(t, dict) and "input_schema" in t]
     return Asked(
         model=str(request.get("model", "")),

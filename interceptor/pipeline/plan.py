@@ -90,9 +90,7 @@ def make_plan(hooks: list[PlannedHook]) -> Plan:
             depth[i] for i in range(index) if ranked[i][0] < rank and _depends(planned, ordered[i])
         ]
         depth.append(1 + max(before, default=-1))
-    levels = range(max(depth, default=-1) + 1)
-    return Plan(
-        tuple(
-            tuple(h for h, d in zip(ordered, depth, strict=True) if d == level) for level in levels
-        )
-    )
+    levels: list[list[PlannedHook]] = [[] for _ in range(max(depth, default=-1) + 1)]
+    for planned, level in zip(ordered, depth, strict=True):
+        levels[level].append(planned)
+    return Plan(tuple(map(tuple, levels)))

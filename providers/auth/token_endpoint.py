@@ -148,10 +148,7 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def _refusal(auth: OAuthAuth, status_code: int, answer: dict[str, Any]) -> EndpointFailed:
-    error = answer.get("error")
-    code = (
-        error if isinstance(error, str) else error.get("code") if isinstance(error, dict) else None
-    )
+    code = _error_code(answer)
     known = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum()
     text = f"{status_code} {code}" if known else str(status_code)
     if code in _LOGIN_IS_OVER or (status_code in (400, 401) and not known):
@@ -164,6 +161,14 @@ def _refusal(auth: OAuthAuth, status_code: int, answer: dict[str, Any]) -> Endpo
             f"cannot be renewed: {_host(auth)} answered {text}; {fix}", is_final=True
         )
     return EndpointFailed(f"cannot be renewed: {_host(auth)} answered {text}")
+
+
+def _error_code(answer: dict[str, Any]) -> Any:
+    """Return the kind of an error: {"error": "x"} and {"error": {"code": "x"}} → "x"."""
+    error = answer.get("error")
+    if isinstance(error, dict):
+        return error.get("code")
+    return error if isinstance(error, str) else None
 
 
 def _host(auth: OAuthAuth) -> str:

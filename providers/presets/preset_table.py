@@ -108,7 +108,9 @@ class Preset:
 
     def form_values(self) -> dict[str, Any]:
         """Return the first values of the console's form; blanks without a default stay."""
-        auth_type = "none" if self.keyless else "command" if self.command else "key"
+        auth_type = "none"
+        if not self.keyless:
+            auth_type = "command" if self.command else "key"
         filled = self.with_defaults()
         return {
             "name": self.name,

@@ -14,6 +14,7 @@ from flows.console.context_tab import context_tab
 from flows.models import Flow
 from flows.queries.flow_set import FlowSetError
 from flows.queries.selectors import FlowDetail, flow_detail
+from flows.reading.context_size import ContextSize
 from flows.reading.transcript import transcript
 from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.sources import as_json, of_flow
@@ -159,21 +160,21 @@ def context_breakdown(flow_id: FlowId) -> ContextReport:
     """Say what fills a request's context window: system prompt, tools, messages, tool results."""
     detail = _detail(flow_id)
     shown = context_tab(detail, {})
-    size = shown["context"]
+    size = shown["context"] or ContextSize([], [])
     parts = [
         ContextPart(each.label, each.size_bytes, each.count, each.share, each.tokens)
-        for each in (size.slices if size else ())
+        for each in size.slices
         if each.count
     ]
-    tools = [each._asdict() for each in (size.tools if size else ())]
-    largest = [each._asdict() for each in (size.largest if size else ())]
+    tools = [each._asdict() for each in size.tools]
+    largest = [each._asdict() for each in size.largest]
     kept = bounded_list(tools, len(tools))
     return ContextReport(
         flow_id=detail.flow.pk,
         parts=parts,
         tools=kept.values,
         largest=bounded_list(largest, len(largest)).values,
-        total_bytes=size.total_bytes if size else 0,
+        total_bytes=size.total_bytes,
         input_tokens=detail.flow.input_tokens,
         window_tokens=shown.get("window"),
         window_share=shown.get("window_share"),

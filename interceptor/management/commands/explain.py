@@ -9,7 +9,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand
 
@@ -18,10 +18,12 @@ from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.queries.flow_set import referred_ids
 from interceptor.explain.as_configured import explain_as_configured
-from interceptor.explain.explanation import DryRequest, Explanation
+from interceptor.explain.explanation import DryRequest, Explanation, RuleVerdict
 from interceptor.explain.sources import RequestError, as_json, body_lines, of_flow, of_text
 from interceptor.management import parsers
 from providers.base.errors import CcproxyError
+
+_MARKS: Final = {True: "✓", False: "✗"}
 
 
 class Command(BaseCommand):
@@ -56,6 +58,17 @@ def _request(flow: str | None, file: str | None) -> DryRequest:
     return of_flow(whole)
 
 
+def _rule_line(verdict: RuleVerdict) -> str:
+    if not verdict.reached:
+        return f"  - {verdict.rule.label}: not reached"
+    checks = []
+    for condition in verdict.conditions:
+        mark = _MARKS[condition.holds]
+        checks.append(f"{mark} {condition.name} {condition.wanted} (has {condition.seen})")
+    told = "; ".join(checks) or "matches everything"
+    return f"  {_MARKS[verdict.matches]} {verdict.rule.label}: {told}"
+
+
 def explanation_lines(found: Explanation) -> list[str]:
     """Yield the explanation for people."""
     request = found.request
@@ -63,13 +76,7 @@ def explanation_lines(found: Explanation) -> list[str]:
     lines = [title.rstrip(), ""]
     lines.append("Rules")
     for verdict in found.rules:
-        mark = "-" if not verdict.reached else "✓" if verdict.matches else "✗"
-        checks = [
-            f"{'✓' if c.holds else '✗'} {c.name} {c.wanted} (has {c.seen})"
-            for c in verdict.conditions
-        ]
-        told = "; ".join(checks) or "matches everything"
-        lines.append(f"  {mark} {verdict.rule.label}: {told if verdict.reached else 'not reached'}")
+        lines.append(_rule_line(verdict))
     if not found.rules:
         lines.append("  none")
     if found.chain:

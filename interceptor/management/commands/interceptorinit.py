@@ -52,12 +52,11 @@ class Command(BaseCommand):
             kept if installed else "exists; see --force",
         )
         state = ensure_database()
-        done = "installed" if state.created else "migrated" if state.migrated else "skipped"
-        self._say(
-            done,
-            database_name(),
-            f"{Provider.objects.count()} providers" if state.created else "is up to date",
-        )
+        if state.created:
+            self._say("installed", database_name(), f"{Provider.objects.count()} providers")
+        else:
+            done = "migrated" if state.migrated else "skipped"
+            self._say(done, database_name(), "is up to date")
         for note in (*state.notes, *unread_sections()):
             self.stdout.write(f"Note: {note}")
         self.stdout.write(_NEXT_STEPS.format(url=settings.CCPROXY.proxy_url), ending="")
