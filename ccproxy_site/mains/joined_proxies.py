@@ -23,7 +23,7 @@ class JoinedProxies:
         self._is_empty = asyncio.Event()
 
     def add(self, number: int, client: ProxyClient) -> None:
-        """Take a proxy in by the supervisor's number for this life of it."""
+        """Add a proxy under the number that the supervisor gave this life of it."""
         self._clients[number] = client
 
     def remove(self, number: int) -> None:
