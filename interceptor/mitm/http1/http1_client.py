@@ -10,8 +10,9 @@ from typing import Any
 
 import h11
 from mitmproxy.connection import ConnectionState
-from mitmproxy.http import Request
+from mitmproxy.http import Request, Response
 from mitmproxy.net.http import http1
+from mitmproxy.net.http.http1 import connection_close
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, _http1
@@ -46,6 +47,7 @@ class LimitedClient(_http1.Http1Client):
         super().__init__(context)
         self._scanned = 0
         self._informational = 0
+        self._is_last = False
 
     def send(self, event: HttpEvent) -> Commands:
         """Write a part of the request; its headers stay here if the transport sends it."""
@@ -88,6 +90,7 @@ class LimitedClient(_http1.Http1Client):
             yield from self._fail("it sent malformed response headers")
             return
         self._informational = 0
+        self._is_last = _closes_behind(self.response, size)
         self.fast_path = None
         yield ReceiveHttp(ResponseHeaders(self.stream_id, self.response, size == 0))
         self.body_reader = _http1.make_body_reader(size)
@@ -148,6 +151,22 @@ class LimitedClient(_http1.Http1Client):
             yield from self.mark_done(response=True)
             return
 
+    def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
+        """Close the connection behind a response that ends with it, or says so.
+
+        Addons change the response's headers meanwhile: a body without a length gets a framing for
+        the client. The connection would stay half open, and take one of the five places that a
+        client's connection has for a provider.
+        """
+        is_done = (request or self.request_done) and (response or self.response_done)
+        if not (is_done and self._is_last):
+            yield from super().mark_done(request=request, response=response)
+            return
+        self.request_done = self.response_done = True
+        if self.conn.state is not ConnectionState.CLOSED:
+            yield commands.CloseConnection(self.conn)
+        self.state = self.done
+
     def forward(self, data: bytes) -> Commands:
         """Give a chunk of the body to its stream."""
         assert self.stream_id is not None  # noqa: S101  # narrowed by the caller
@@ -167,6 +186,16 @@ class LimitedClient(_http1.Http1Client):
             yield ReceiveHttp(
                 ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
             )
+
+
+def _closes_behind(response: Response, size_bytes: int | None) -> bool:
+    """Return whether a response is its connection's last one, by the provider's own headers.
+
+    RFC 9112, 6.3 and 9.6: a body without a length ends with the connection; others may say so.
+    """
+    if response.status_code == 101:
+        return False
+    return size_bytes == -1 or connection_close(response.http_version, response.headers)
 
 
 def _fields_of(request: Request) -> Fields:
