@@ -7,7 +7,11 @@ A version that lands adds its own and changes none.
 from __future__ import annotations
 
 import contextlib
+import os
+import pty
+import re
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -61,3 +65,34 @@ def test_a_database_of_a_landed_version(name: str, upstream: Upstream, tmp_path:
             assert site.traces(flow["id"])
         wait_until(lambda: all(flow["searched"] for flow in site.flows()), "flows are indexed")
     assert ("mended the database" in site.log) == (name in BROKEN), site.log
+
+
+def test_a_terminal_sees_the_migrations_and_a_file_does_not(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    site = Interceptor(tmp_path, "", "--no-console")
+    restore("seventh", site, upstream)
+    before = site.database.read_bytes()
+    command = [*site.program, "sessions"]
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        done = subprocess.run(
+            command,
+            env=site.environ,
+            cwd=site.cwd,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            check=True,
+        )
+        shown = screen.read(65536).decode()
+        os.close(theirs)
+    assert b"Session" in done.stdout
+    steps = re.findall(r"(\d+) of (\d+): \w+\.\w+", shown)
+    assert len(steps) > 1
+    assert steps == [(str(number), steps[0][1]) for number in range(1, len(steps) + 1)]
+    assert steps[-1][0] == steps[-1][1]
+    assert shown.endswith("\r\x1b[K")
+    site.database.write_bytes(before)
+    again = subprocess.run(command, env=site.environ, cwd=site.cwd, capture_output=True, check=True)
+    assert b"Session" in again.stdout
+    assert again.stderr == b""

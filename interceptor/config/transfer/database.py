@@ -79,8 +79,10 @@ def _migrated() -> DatabaseState:
 
         return migrate_in_process()
     from interceptor.config.transfer.migration import migrate
+    from interceptor.config.transfer.migration_steps import step_line
 
-    return migrate()
+    with step_line() as show:
+        return migrate(show)
 
 
 def _filled() -> DatabaseState:

@@ -13,14 +13,16 @@ from interceptor.config.transfer.database_state import (
     is_filled,
 )
 from interceptor.config.transfer.first_fill import fill
+from interceptor.config.transfer.migration_steps import AppliedMigrations, Show
 from interceptor.config.transfer.schema_gaps import repair
 from providers.base.errors import ConfigError
 
 
-def migrate() -> DatabaseState:
+def migrate(show: Show) -> DatabaseState:
     """Run the migrations that are missing, and fill a new database.
 
-    The caller holds the lock of the database, or a process that waits for this one does.
+    The caller holds the lock of the database, or a process that waits for this one does. `show`
+    gets the name of each migration as it begins.
 
     Raises:
         ConfigError: the database was made by a newer version.
@@ -31,7 +33,8 @@ def migrate() -> DatabaseState:
     added = [] if is_new else repair()
     if not pending and not added:  # another process was faster
         return DatabaseState()
-    call_command("migrate", verbosity=0, interactive=False)
+    told = AppliedMigrations(pending, show)
+    call_command("migrate", verbosity=1, interactive=False, no_color=True, stdout=told)
     close_to_others()
     created = not is_filled()
     notes = [f"mended the database: {words}" for words in added]
@@ -40,8 +43,8 @@ def migrate() -> DatabaseState:
     return DatabaseState(created=created, migrated=not created, notes=tuple(notes))
 
 
-def _pending() -> bool:
-    """Return True when migrations are to be run.
+def _pending() -> int:
+    """Return the number of migrations to be run.
 
     Raises:
         ConfigError: the database has migrations that this version does not know.
@@ -63,4 +66,4 @@ def _pending() -> bool:
             f"the database {database_name()} was made by a newer ccproxy ({app} {name}); update"
             " ccproxy"
         )
-    return bool(executor.migration_plan(loader.graph.leaf_nodes()))
+    return len(executor.migration_plan(loader.graph.leaf_nodes()))

@@ -1,7 +1,7 @@
 """Process that migrates the database for one that has only some of the applications.
 
-`python -m interceptor.config.transfer.migration_process` prints a `DatabaseState` as JSON, or one
-sentence on stderr.
+`python -m interceptor.config.transfer.migration_process` prints its steps, a line each, and at the
+end a `DatabaseState` as JSON, or one sentence on stderr.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from interceptor.config.transfer.database_state import (
     database_name,
     told_in_one_sentence,
 )
+from interceptor.config.transfer.migration_steps import step_line
 from providers.base.errors import CcproxyError, ConfigError
 
 _MODULE: Final = "interceptor.config.transfer.migration_process"
@@ -32,16 +34,20 @@ def migrate_in_process() -> DatabaseState:
     Raises:
         ConfigError: as the process says.
     """
-    if sys.stderr.isatty():
-        # It takes seconds, in which nothing else would be seen.
-        sys.stderr.write("Bringing the database up to date …\n")
-    child = subprocess.run(  # noqa: S603  # our own module
-        [sys.executable, "-m", _MODULE], capture_output=True, text=True, check=False
-    )
+    last_line = ""
+    with tempfile.TemporaryFile("w+") as errors, step_line() as show:
+        with subprocess.Popen(  # noqa: S603  # our own module
+            [sys.executable, "-m", _MODULE], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as child:
+            for line in child.stdout or ():
+                last_line = line.strip()
+                if not last_line.startswith("{"):
+                    show(last_line)
+        errors.seek(0)
+        problem = errors.read().strip().rpartition("\n")[2]
     if child.returncode:
-        last_line = child.stderr.strip().rpartition("\n")[2]
-        raise ConfigError(last_line or f"cannot migrate the database {database_name()}")
-    found = json.loads(child.stdout)
+        raise ConfigError(problem or f"cannot migrate the database {database_name()}")
+    found = json.loads(last_line)
     return DatabaseState(found["created"], found["migrated"], tuple(found["notes"]))
 
 
@@ -59,7 +65,7 @@ def _main() -> int:
     directory = Path(settings.CONFIG_DIR)
     try:
         with told_in_one_sentence(directory):
-            state = migrate()
+            state = migrate(lambda step: print(step, flush=True))
     except CcproxyError as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
