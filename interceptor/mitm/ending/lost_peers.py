@@ -5,12 +5,16 @@
 - A provider may reset a connection before mitmproxy has asked the system for its address. mitmproxy
   asserts that there is one, and the request would wait for ever, as after any other exception
   while a connection is opened.
+- A client's HTTP/2 connection may have more streams at once than mitmproxy opens connections to one
+  HTTP/1 provider. Further ones would wait until an earlier stream ends, for minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
+from typing import Any
 
 from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, mode_servers, server_hooks
@@ -19,6 +23,11 @@ from mitmproxy.utils import asyncio_utils
 
 HALF_CLOSED_CHECK_S = 1.0
 """Between two looks at a client that has stopped sending."""
+MAX_CONNECTIONS = 100
+"""From one client connection to one provider.
+
+RFC 9113, 6.5.2: a server should let its client have this many streams at once.
+"""
 RESET = "the connection was reset as soon as it was open"
 FAILED = "the connection could not be opened; the log says why"
 logger = logging.getLogger(__name__)
@@ -28,6 +37,10 @@ class PeerWatchingHandler(mode_servers.ProxyConnectionHandler):
     """One client connection and the server connections that are opened for it."""
 
     _watch: asyncio.Task[None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.max_conns = defaultdict(lambda: asyncio.Semaphore(MAX_CONNECTIONS))
 
     async def open_connection(self, command: commands.OpenConnection) -> None:
         """Connect to a server, and read from it until its end."""
