@@ -42,7 +42,7 @@ class FastConnectionHandler(PeerWatchingHandler):
     """One client connection and the server connections that are opened for it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(*args, **kwargs)
         client = self.transports[self.client]
         if isinstance(client.reader, asyncio.StreamReader):
             client.reader = LargeReads(client.reader)
