@@ -148,7 +148,7 @@ class ConfigWatcher:
         self.refusal, self.refused_revision = "", None
         if self._on_swap:
             self._on_swap(snapshot)
-        logger.info("running revision %s", snapshot.revision)
+        logger.debug("running revision %s", snapshot.revision)
         self.beat()
         return True
 
