@@ -59,7 +59,7 @@ def test_counts_are_told_in_the_clients_way():
         "object": "response.input_tokens",
         "input_tokens": 7,
     }
-    bodies: list[object] = [{}, {"totalTokens": "7"}, [], None]
+    bodies: list[object] = [{}, {"totalTokens": "seven"}, [], None]
     for bad in bodies:
         with pytest.raises(BadUpstreamAnswer):
             translate_count_response(bad, G, A)
