@@ -79,6 +79,9 @@ def _credential(row: BoardRow) -> Finding:
     check = f"provider {row.provider.name}"
     if row.unset_variable:
         return Finding(check, Level.NOTE, row.state_in_words, row.fix)
+    if not row.is_bad and not row.is_renewable and row.expires_at is not None:
+        text = f"{row.state} until {row.expires_at:%Y-%m-%d %H:%M} UTC, and cannot be renewed"
+        return Finding(check, Level.NOTE, text, f"ccproxy loginprovider {row.provider.name}")
     if not row.is_bad:
         return Finding(check, Level.OK, row.state)
     # A provider that nobody uses needs no credential: this alone is no failure.

@@ -98,7 +98,7 @@ def login_problems(kind: str, config: Mapping[str, Any]) -> dict[str, str]:
     known = {name: value for name, value in values.items() if name in OAUTH_KEYS}
     problems = {name: _address_problem(str(known.get(name, ""))) for name in _ADDRESSES}
     if not str(known.get("redirect_path", "/")).startswith("/"):
-        problems["redirect_path"] = "starts with a slash."
+        problems["redirect_path"] = "has to start with a slash."
     try:
         OAuthAuth(type=kind, **known)
     except ValidationError as exc:

@@ -125,7 +125,7 @@ def test_each_wrong_setting_has_its_error(browser: Client) -> None:
     [
         ("login_endpoint", "http://auth.example/token", "Has to begin with https://"),
         ("login_authorize_url", "javascript:alert(1)", "Has to be a web address"),
-        ("login_redirect_path", "callback", "Starts with a slash."),
+        ("login_redirect_path", "callback", "Has to start with a slash."),
         ("login_default_expires_in_seconds", "inf", "finite"),
     ],
 )

@@ -62,6 +62,22 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch):
     assert (finding.level, finding.text) == (Level.OK, "read when needed")
 
 
+@pytest.mark.parametrize("refresh", ["", "refresh-0123456789"])
+def test_the_doctor_names_a_login_that_cannot_be_renewed(tmp_path: Path, refresh: str):
+    expires_at = datetime(2100, 1, 2, 3, 4, tzinfo=UTC)
+    file = tmp_path / "login.json"
+    login = {"access_token": "access-0123456789", "expires_at": expires_at.timestamp() * 1000}
+    file.write_text(json.dumps({**login, "refresh_token": refresh}))
+    make_provider("mine", auth_type="anthropic_oauth", auth_config={"file_path": str(file)})
+    [finding] = stored_checks.credentials()
+    if refresh:
+        assert (finding.level, finding.text) == (Level.OK, "good")
+    else:
+        assert finding.level is Level.NOTE
+        assert finding.text == "good until 2100-01-02 03:04 UTC, and cannot be renewed"
+        assert finding.fix == "ccproxy loginprovider mine"
+
+
 def test_rules_in_their_order_with_their_matches():
     provider = make_provider("openai", host="c.example")
     second = make_rule(name="second", position=2, match_model="haiku", dest_provider=provider)
