@@ -106,6 +106,10 @@ def may_be_stream(response: Response) -> bool:
     The translator sees the form from the bytes. Under another label the body is held, so that an
     error can still get a status of its own.
     """
+    # No byte of an empty body reaches the stages, so they could not end the client's stream.
+    length = response.headers.get("content-length", "")
+    if length.isdecimal() and int(length) == 0:
+        return False
     label = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
     return label in VAGUE_LABELS or is_event_stream(response)
 

@@ -72,3 +72,17 @@ def test_the_providers_words_are_kept(proxy: Running, raw_upstream: RawUpstream)
     raw_upstream.steps = lambda: [response(302, "text/html", b"<html><p>log in first</p></html>")]
     answer = ask(proxy, stream=True)
     assert "log in first" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("label", LABELS)
+def test_an_empty_body_is_an_error(
+    proxy: Running, raw_upstream: RawUpstream, label: str, stream: bool
+) -> None:
+    raw_upstream.steps = lambda: [response(200, label, b"")]
+    count = len(proxy.sink.records)
+    answer = ask(proxy, stream=stream)
+    assert (answer.status, answer.json["type"]) == (502, "error")
+    record = proxy.sink.wait(count + 1)
+    assert record.state == "error"
+    check_delivered(record, answer)
