@@ -17,7 +17,7 @@ _PASTED_JSON: Final = re.compile(r'"\s*:|\\"|[{\[]\s*"')
 _BETWEEN_STRINGS: Final = re.compile(
     r"""
       \\ (?: u[0-9a-fA-F]{0,4} | . | $ )      # an escape: others may write it in another way
-    | [{\[,:\s]* (?<!\\)" [}\],:\s]*        # a quote, with what may stand around it
+    | [{\[,:\s]* " [}\],:\s]*               # a quote, with what may stand around it
     """,
     re.VERBOSE,
 )

@@ -58,6 +58,7 @@ def test_words_phrases_and_pasted_json() -> None:
     )
     assert wanted('{"limit": 30').words == ("limit",)
     assert wanted(r'"text": "one \"two\" th\u00fcree').words == ("one", "two", "ree")
+    assert wanted(r'{"cwd": "C:\\src\\", "limit": 30').words == ("src",)
     assert wanted(r'C:\new "a b"').words == (r"C:\new", "a b")
     assert wanted('f"{name}"').words == ('f"{name}"',)
     assert wanted('"a b" x').long == (("a b",),)
@@ -65,7 +66,7 @@ def test_words_phrases_and_pasted_json() -> None:
     assert len(wanted("w " * 20).words) == 8
 
 
-@given(st.text(), st.booleans(), st.booleans(), st.data())
+@given(st.text() | st.text('a\\" \n{:'), st.booleans(), st.booleans(), st.data())
 def test_words_of_pasted_json_are_parts_of_its_text(
     text: str, is_ascii: bool, is_dense: bool, data: st.DataObject
 ) -> None:

@@ -47,8 +47,12 @@ def translated(raw: bytes, dst: Any = A) -> tuple[bytes, StreamTranslator]:
 
 def object_of(text: str) -> Any:
     """The arguments of a call that can be delivered; None if the text is no JSON."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(name)  # NaN and Infinity are Python's alone
+
     try:
-        value = json.loads(text) if text.strip() else {}
+        value = json.loads(text, parse_constant=refuse) if text.strip() else {}
     except ValueError:
         return None
     return {} if value is None else value if isinstance(value, dict) else {"value": value}
