@@ -24,6 +24,7 @@ from jail.run.client_settings import (
     goose_variables,
     opencode_variables,
 )
+from providers.listing.shell_table import print_table
 
 HELP: Final = """\
 usage: ccproxy clients
@@ -31,7 +32,7 @@ usage: ccproxy clients
 List the clients that ccproxy run knows, which are installed here, and how each is seen.
 """
 
-
+_HEADINGS: Final = ("Client", "Tried", "Here", "Start it with", "How it is seen")
 _FIRST: Final = "tried up to its first requests"
 _FILE: Final = "its base URL is in a settings file of yours, which ccproxy does not edit"
 CLIENTS: Final = (
@@ -198,10 +199,12 @@ def main(arguments: list[str]) -> int:
         is_help = arguments[0] in ("-h", "--help")
         (sys.stdout if is_help else sys.stderr).write(HELP)
         return 0 if is_help else 2
-    for client in CLIENTS:
-        command = "run" if client.vendors or client.forward else "jail"
-        way = f"ccproxy {command} -- {client.program}"
-        installed = "installed" if shutil.which(client.program) else "-"
-        row = f"{client.title:<16}{client.version:<15}{installed:<11}{way:<33}{client.note}"
-        sys.stdout.write(f"{row}\n")
+    print_table(_HEADINGS, map(_row, CLIENTS), sys.stdout, wrapped=_HEADINGS[-2:])
     return 0
+
+
+def _row(client: Client) -> tuple[str, ...]:
+    command = "run" if client.vendors or client.forward else "jail"
+    is_here = "installed" if shutil.which(client.program) else "–"
+    start = f"ccproxy {command} -- {client.program}"
+    return client.title, client.version, is_here, start, client.note
