@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,20 @@ from tests.browser.test_flows import WIDE
 from tests.browser.visit import patient_context
 from tests.flows.seed_session import SESSION, seed_session
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.django_db]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _database_beside_a_loop() -> Iterator[None]:
+    """Playwright's loop runs in this thread, and Django would refuse the database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+def file(tmp_path: Path) -> Path:
     """The file of the seeded session."""
-    # Playwright's loop runs in this thread, and Django would refuse the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    request.getfixturevalue("db")
     seed_session()
     found = session(SESSION)
     assert found is not None
