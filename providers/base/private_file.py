@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +15,9 @@ KEY_FILE_NAME: Final = "secret.key"
 
 def write_private(path: Path, content: str | bytes) -> None:
     """Replace a file atomically. Readers see the old content or the new one, other users none."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     data = content.encode() if isinstance(content, str) else content
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _written_beside(path, data) as temporary:
+        temporary.replace(path)
 
 
 def create_private(path: Path, content: str) -> bool:
@@ -33,16 +29,24 @@ def create_private(path: Path, content: str) -> bool:
         False when the file is there already; it stays as it is.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
+    with _written_beside(path, content.encode()) as temporary:
         return _link(temporary, path)
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """Give a complete file in the folder of `path`; it is removed unless it was moved away."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        yield temporary
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _link(temporary: str, path: Path) -> bool:
+def _link(temporary: Path, path: Path) -> bool:
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -51,5 +55,5 @@ def _link(temporary: str, path: Path) -> bool:
         # Some file systems have no links; between these lines another process may come first.
         if path.exists():
             return False
-        Path(temporary).replace(path)
+        temporary.replace(path)
     return True
