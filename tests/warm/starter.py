@@ -11,13 +11,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
 from ccproxy_site.supervise.control import Control
 from ccproxy_site.supervise.nursery_start import ROOM
+from providers.base.file_lock import FileLock
 from tests.environment import ROOT
+from tests.new_database import FOLDER
 
 WARM: Final = "CCPROXY_TEST_WARM"
 """The variable that allows it; pytest sets it to 1 unless it is set, and benchmarks do not."""
@@ -42,47 +45,83 @@ def _of_the_interpreter(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-class _Template:
-    """The process that is forked; a test process has one."""
+class SharedTemplate:
+    """A connection to the process that is forked; all workers of a run share one such process."""
 
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            words = ["--control", str(theirs.fileno()), "--room", ROOM]
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tests.warm.template", *words],
-                env=_template_environ(),
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+    def __init__(self, folder: Path) -> None:
+        with FileLock(folder / "template.lock"), _opened(folder) as place:
+            address = f"{place}/template"
+            # The one there may be about to end, as nobody needed it any more.
+            if not self._connects(address):
+                _start_template(address)
+                assert self._connects(address), "the template has ended"
+
+    def _connects(self, address: str) -> bool:
+        """Connect to a template once it has loaded everything; return False if there is none."""
+        ours = socket.socket(socket.AF_UNIX)
         self._control = Control(ours)
-        self._answer()
+        with suppress(OSError):
+            ours.connect(address)
+            if self._control.hear() is not None:
+                return True
+        ours.close()
+        return False
 
     def ask(self, descriptors: Sequence[int] = (), **words: Any) -> dict[str, Any]:
         """Return what it says to these words."""
         assert self._control.say(descriptors, **words), "the template has ended"
-        return self._answer()
-
-    def end(self) -> None:
-        """Let it end, and wait for that."""
-        self._control.close()
-        self.process.wait()
-
-    def _answer(self) -> dict[str, Any]:
         message = self._control.hear()
         assert message is not None, "the template has ended"
         return message.words
 
+    def end(self) -> None:
+        """Leave it: it ends when no worker needs it."""
+        self._control.close()
 
-_templates: list[_Template] = []
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[str]:
+    """A name of the folder that is short enough for the address of a socket (unix(7))."""
+    descriptor = os.open(folder, os.O_PATH)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _start_template(address: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(address)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        listener.set_inheritable(True)
+        words = ["--listener", str(listener.fileno()), "--room", ROOM]
+        # Nobody waits for it: it may outlive this worker.
+        os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", "tests.warm.template", *words],
+            _template_environ(),
+            file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+            setsid=True,
+        )
+
+
+def run_folder() -> Path:
+    """Return the folder of the run, or one of this process outside of a run."""
+    folder = Path(os.environ.get(FOLDER) or tempfile.mkdtemp(prefix="ccproxy-warm-"))
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+_templates: list[SharedTemplate] = []
 _one_at_a_time = threading.Lock()
 
 
 def _ask(descriptors: Sequence[int] = (), **words: Any) -> dict[str, Any]:
     with _one_at_a_time:
         if not _templates:
-            _templates.append(_Template())
+            _templates.append(SharedTemplate(run_folder()))
         return _templates[0].ask(descriptors, **words)
 
 

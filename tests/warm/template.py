@@ -14,6 +14,7 @@ import io
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -82,20 +83,43 @@ class Becomes(BaseException):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fork what is asked for, until the one who asks is gone; a fork ends in here."""
+    """Fork what is asked for, until all who asked are gone; a fork ends in here."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--listener", type=int, required=True)
     parser.add_argument("--room", help="space for the command lines of what it forks")
-    control = Control(socket.socket(fileno=parser.parse_args(arguments).control))
+    listener = socket.socket(fileno=parser.parse_args(arguments).listener)
     load()
-    control.say(ready=True)
-    while (message := control.hear()) is not None:
-        if "wait" in message.words:
-            _, status = os.waitpid(message.words["wait"], 0)
-            control.say(code=os.waitstatus_to_exitcode(status))
-        elif (life := fork(control, message)) is not None:
-            end_process(run(life))
+    if life := serve(listener):
+        end_process(run(life))
     return 0
+
+
+def serve(listener: socket.socket) -> Main | None:
+    """Fork until no worker is connected: None. In a fork, return what it is to run."""
+    controls = [_accept(listener)]
+    while controls:
+        readable, _, _ = select.select([listener, *(one.socket for one in controls)], [], [])
+        for control in [one for one in controls if one.socket in readable]:
+            message = control.hear()
+            if message is None:
+                controls.remove(control)
+                control.close()
+            elif "wait" in message.words:
+                _, status = os.waitpid(message.words["wait"], 0)
+                control.say(code=os.waitstatus_to_exitcode(status))
+            elif life := fork(control, message):
+                for end in (listener, *(one.socket for one in controls)):
+                    end.close()
+                return life
+        if listener in readable:
+            controls.append(_accept(listener))
+    return None
+
+
+def _accept(listener: socket.socket) -> Control:
+    control = Control(listener.accept()[0])
+    control.say(ready=True)
+    return control
 
 
 def load() -> None:
@@ -131,7 +155,6 @@ def fork(control: Control, message: Message) -> Main | None:
             os.close(descriptor)
         control.say(pid=pid)
         return None
-    control.close()
     _take_over(message)
     return partial(_run_script, message.words["command"])
 

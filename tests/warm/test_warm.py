@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from ccproxy_site.supervise.control import Control, Message
 from tests.environment import ROOT
 from tests.patience import PATIENCE_S
-from tests.warm.starter import WARM, can_be_warm, run_script, start_script
+from tests.warm.starter import (
+    WARM,
+    SharedTemplate,
+    can_be_warm,
+    run_folder,
+    run_script,
+    start_script,
+)
+from tests.warm.template import serve
 
 SHOWN = """
 import json, os, sys
@@ -78,6 +89,34 @@ def test_its_end_is_known(script: Path, text: str, code: int, said: str) -> None
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.endswith(said)
     assert bool(done.stderr) == bool(said)
+
+
+def test_workers_fork_one_process(script: Path) -> None:
+    """Each worker connects to it, and the first one that leaves takes it from no other."""
+    script.write_text("import os; print(os.getppid())")
+    command = [sys.executable, str(script)]
+    first = run_script(command, {}, script.parent, timeout_s=PATIENCE_S).stdout
+    other = SharedTemplate(run_folder())
+    output = script.with_suffix(".txt")
+    with output.open("wb") as file, Path(os.devnull).open("rb") as nothing:
+        words = {"command": [str(script)], "environ": {}, "cwd": str(script.parent)}
+        files = (nothing.fileno(), file.fileno(), file.fileno())
+        pid = other.ask(files, **words, new_session=False)["pid"]
+    assert other.ask(wait=pid) == {"code": 0}
+    assert output.read_text() == first
+    other.end()
+    assert run_script(command, {}, script.parent, timeout_s=PATIENCE_S).stdout == first
+
+
+def test_it_ends_with_the_last_worker() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve, listener)
+        workers = [socket.create_connection(listener.getsockname()) for _ in range(2)]
+        assert [Control(worker).hear() for worker in workers] == [Message({"ready": True})] * 2
+        workers[0].close()
+        assert not served.done()
+        workers[1].close()
+        assert served.result(PATIENCE_S) is None
 
 
 def test_a_module_runs_and_is_ended() -> None:
