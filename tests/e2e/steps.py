@@ -20,6 +20,9 @@ from rest_framework.authtoken.models import Token
 from ccproxy_site.celery import app
 from ccproxy_site.cli import manage
 from ccproxy_site.console.api_tokens import token_digest
+from flows.lineage.linker import BATCH_FLOWS, Linker
+from flows.search.indexer import Indexer
+from interceptor.config.transfer.database import ensure_database
 from providers.models import Provider
 
 API_TOKEN = "e2e-token"
@@ -48,6 +51,15 @@ def store_key(name: str, key: str) -> None:
 def order_renewal() -> None:
     """Ask the task worker to renew the logins that are due."""
     app.send_task("providers.renew_logins")
+
+
+def bring_up_to_date() -> list[str]:
+    """Open the database, link and index its flows; the notes of the migration."""
+    notes = ensure_database(check_columns=True).notes
+    linker, indexer = Linker(), Indexer()
+    while linker.link_pending() or indexer.index_pending(BATCH_FLOWS):
+        pass
+    return [*notes]
 
 
 def admin_lists() -> list[str]:
