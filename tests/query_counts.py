@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.db import connection
@@ -29,6 +29,13 @@ class Page:
     @property
     def route(self) -> str:
         return self.name.partition("?")[0]
+
+    also_with_more_rows: Sequence[str] = ()
+    """Those to visit again with more rows of other things; all, if none is named."""
+
+    @property
+    def with_more_rows(self) -> Page:
+        return replace(self, paths=self.also_with_more_rows or self.paths)
 
     def count(self, client: Client, expected: int | None) -> int:
         """Return the largest number of queries of the addresses.

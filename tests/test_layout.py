@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.syntax import nodes, statements
+
 ROOT = Path(__file__).parent.parent
 APPS = ("ccproxy_site", "flows", "interceptor", "jail", "providers", "shapes")
 
@@ -89,7 +91,7 @@ def test_no_basename_stands_twice_in_an_app() -> None:
 def imported(path: Path) -> set[str]:
     """Return the product's modules that a file imports, also inside functions and for types alone."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -169,7 +171,7 @@ class Measure(NamedTuple):
 def docstring_lines(tree: ast.Module) -> set[int]:
     found: set[int] = set()
     owners = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, owners) and ast.get_docstring(node, clean=False) is not None:
             text = node.body[0]
             found.update(range(text.lineno, (text.end_lineno or text.lineno) + 1))
@@ -177,12 +179,12 @@ def docstring_lines(tree: ast.Module) -> set[int]:
 
 
 def measure(sources: Iterable[str]) -> Measure:
-    nodes = code = total = comments = 0
+    node_count = code = total = comments = 0
     for source in sources:
         tree = ast.parse(source)
         texts = docstring_lines(tree)
         lines = source.splitlines()
-        nodes += sum(1 for _ in ast.walk(tree))
+        node_count += sum(1 for _ in nodes(tree))
         total += len(lines)
         for number, line in enumerate(lines, 1):
             if number in texts or not line.strip():
@@ -191,7 +193,7 @@ def measure(sources: Iterable[str]) -> Measure:
                 comments += 1
             else:
                 code += 1
-    return Measure(nodes, code, total, comments)
+    return Measure(node_count, code, total, comments)
 
 
 @pytest.mark.parametrize("app", APPS)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 ADMIN_INDEX: Final = "admin:index"
 
@@ -150,13 +151,27 @@ def menus(request: HttpRequest) -> tuple[Menu, ...]:
 def title_at(address: str) -> str:
     """Return the title of the page of the navigation at an address; "" for any other address."""
     pages = [page for section in NAVIGATION for page in section.pages]
-    return next((page.title for page in pages if reverse(page.name) == address), "")
+    return next((page.title for page in pages if _address_of(page.name) == address), "")
 
 
 def _links(request: HttpRequest, pages: Sequence[Page]) -> Iterator[Link]:
     for page in pages:
         if request.user.has_perms(page.rights):
-            yield Link(page.title, reverse(page.name), page.words, page.below)
+            yield Link(page.title, _address_of(page.name), page.words, page.below)
+
+
+def _address_of(name: str) -> str:
+    """Return the path of a route without arguments."""
+    return _address_below(get_script_prefix(), name)
+
+
+@cache
+def _address_below(_prefix: str, name: str) -> str:
+    """Remember addresses: each page asks for those of all links.
+
+    They differ only by the prefix that a server in front of the console gives it.
+    """
+    return reverse(name)
 
 
 def _with_current(found: Sequence[Menu], path: str) -> tuple[Menu, ...]:
@@ -165,15 +180,19 @@ def _with_current(found: Sequence[Menu], path: str) -> tuple[Menu, ...]:
     /flows/import/ is Import's, /flows/a1b2/ is the list's. The admin's index stands for itself.
     """
     links = [link for menu in found for link in menu.links]
-    current = max(links, key=lambda link: _begun_chars(link, path), default=None)
-    if current is None or not _begun_chars(current, path):
+    index = _address_of(ADMIN_INDEX)
+    current = max(links, key=lambda link: _begun_chars(link, path, index), default=None)
+    if current is None or not _begun_chars(current, path, index):
         return tuple(found)
     return tuple(replace(menu, links=_flagged(menu.links, current)) for menu in found)
 
 
-def _begun_chars(link: Link, path: str) -> int:
-    """Return how much of `path` the link's addresses begin; 0 when it belongs to another page."""
-    if link.address == reverse(ADMIN_INDEX):
+def _begun_chars(link: Link, path: str, index: str) -> int:
+    """Return how much of `path` the link's addresses begin; 0 when it belongs to another page.
+
+    The admin's `index` begins the addresses of all its pages, so it stands for itself alone.
+    """
+    if link.address == index:
         return len(path) if path == link.address else 0
     longest = 0
     for start in (link.address, link.below):

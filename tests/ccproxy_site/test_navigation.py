@@ -91,3 +91,10 @@ def test_the_page_of_the_visit_is_flagged(path: str, title: str | None) -> None:
 
 def test_a_visitor_without_staff_status_gets_no_navigation() -> None:
     assert links(client_of(User.objects.create_user("reader")), "/nowhere/") == []
+
+
+def test_links_begin_with_the_prefix_that_a_server_in_front_gives() -> None:
+    client = client_of(owner())
+    without = {address for address, _, _ in links(client, "/flows/")}
+    page = client.get("/flows/", SCRIPT_NAME="/console").content.decode()
+    assert {address for address, _, _ in LINK.findall(page)} == {f"/console{a}" for a in without}

@@ -93,13 +93,13 @@ def assert_harmless(response: Any, address: str, body: bytes) -> None:
 
 
 def drawn(addresses: list[str]) -> list[str]:
-    """Return half of them, or all where many examples are asked for."""
+    """Return a third of them, or all where many examples are asked for."""
     wants_all = settings().max_examples >= MANY_EXAMPLES
-    return addresses if wants_all else random.sample(addresses, len(addresses) // 2)
+    return addresses if wants_all else random.sample(addresses, len(addresses) // 3)
 
 
 def look_at_bodies(staff: Client, api: APIClient, flow: Flow) -> None:
-    """Open half of what shows the flow's bodies: with some 30 flows each page has its turns.
+    """Open a third of what shows the flow's bodies: with some 30 flows each page has its turns.
 
     Each run draws others, as it does of generated examples; CCPROXY_TEST_EXAMPLES=100 opens all.
     """
