@@ -10,10 +10,11 @@ from mcp.client.stdio import StdioServerParameters
 
 from ccproxy_site.mcp.tool_table import TOOLS
 from tests.calls import CCPROXY
+from tests.warm.starter import warm_command
 
 
 def test_a_client_starts_it_and_may_read(ccproxy) -> None:
-    command, *arguments = CCPROXY
+    command, *arguments = warm_command(CCPROXY)
     server = StdioServerParameters(
         command=command,
         args=[*arguments, "mcp"],

@@ -25,7 +25,7 @@ from tests.e2e import raw
 from tests.new_database import put_tables
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
-from tests.warm.starter import WarmProcess, start_script
+from tests.warm.starter import WarmProcess, run_script, start_script
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "manage.py")
@@ -236,8 +236,11 @@ class Interceptor:
 
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run another management command on the same configuration."""
+        command = [*self.program, *arguments]
+        if self.program == PROGRAM:
+            return run_script(command, self.environ, self.cwd, stdin, timeout_s=2 * PATIENCE_S)
         return subprocess.run(
-            [*self.program, *arguments],
+            command,
             cwd=self.cwd,
             env=self.environ,
             input=stdin,

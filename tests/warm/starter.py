@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -27,6 +28,7 @@ WARM: Final = "CCPROXY_TEST_WARM"
 KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 READ_AT_THE_START: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED")
 """Variables of the interpreter that a fork can still follow."""
+CLIENT: Final = Path(__file__).with_name("client.py")
 OUR_PATHS: Final = ("", str(ROOT))
 """Another path may hold a `sitecustomize.py`, which runs before all imports."""
 
@@ -107,6 +109,7 @@ def _start_template(address: str) -> None:
         )
 
 
+@cache
 def run_folder() -> Path:
     """Return the folder of the run, or one of this process outside of a run."""
     folder = Path(os.environ.get(FOLDER) or tempfile.mkdtemp(prefix="ccproxy-warm-"))
@@ -197,6 +200,21 @@ def can_be_warm(environ: Mapping[str, str]) -> bool:
     is_same = _of_the_interpreter(environ).items() <= _of_the_interpreter(os.environ).items()
     is_usual = is_same and environ.get("PYTHONPATH", "") in OUR_PATHS
     return is_usual and os.environ.get(WARM) == "1" and sys.platform == "linux"
+
+
+def warm_command(command: Sequence[str]) -> list[str]:
+    """Return words with which a shell starts this interpreter with a script: as a fork where it can be one.
+
+    Args:
+        command: the interpreter, the script's path, and arguments.
+    """
+    if not can_be_warm(os.environ):
+        return [*command]
+    folder = run_folder()
+    with _one_at_a_time:
+        if not _templates:
+            _templates.append(SharedTemplate(folder))
+    return [sys.executable, "-I", "-S", str(CLIENT), str(folder), *command[1:]]
 
 
 def start_script(

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.warm.starter import (
     run_folder,
     run_script,
     start_script,
+    warm_command,
 )
 from tests.warm.template import serve
 
@@ -89,6 +91,41 @@ def test_its_end_is_known(script: Path, text: str, code: int, said: str) -> None
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.endswith(said)
     assert bool(done.stderr) == bool(said)
+
+
+def test_a_shell_starts_one_with_its_files_and_hears_its_end(script: Path) -> None:
+    def run(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            warm_command([sys.executable, str(script), *words]),
+            cwd=script.parent,
+            env={"MINE": "1"},
+            input=given,
+            capture_output=True,
+            text=True,
+        )
+
+    done = run("a", "b c", given="given")
+    assert (done.returncode, done.stderr) == (7, "said\n")
+    shown = json.loads(done.stdout)
+    assert shown["warm"]
+    assert (shown["argv"], shown["stdin"]) == (["a", "b c"], "given")
+    assert (shown["cwd"], "MINE" in shown["variables"]) == (str(script.parent), True)
+    script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+    assert run().returncode == -signal.SIGTERM
+
+
+def test_a_signal_is_passed_on(script: Path) -> None:
+    script.write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(42))\n"
+        "print('ready', flush=True)\ntime.sleep(600)"
+    )
+    command = warm_command([sys.executable, str(script)])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 42
 
 
 def test_workers_fork_one_process(script: Path) -> None:
