@@ -22,7 +22,7 @@ from flows.bodies.packed_body import unpack
 from flows.sides import HookTrace, read_sides, read_traces
 from tests.calls import call_elsewhere
 from tests.e2e import raw
-from tests.new_database import put_tables
+from tests.new_database import put_authority, put_tables
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 from tests.warm.starter import WarmProcess, run_script, start_script
@@ -77,6 +77,7 @@ class Interceptor:
         }
         self.makes_tables = False
         """Its first start makes the tables; else it finds them made, and no rows."""
+        self.has_authority_elsewhere = "cert_dir" in config
         self.has_console = "--no-console" not in arguments
         self.starts_cold = False
         """It is a program of its own from the first import on, also where a fork could do."""
@@ -149,6 +150,8 @@ class Interceptor:
         """Start it and return at once."""
         if not self.makes_tables and "DATABASE_URL" not in self.environ:
             put_tables(self.config_dir)
+        if not (self.makes_tables or self.starts_cold or self.has_authority_elsewhere):
+            put_authority(self.config_dir)
         with self.log_path.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             self._process = start_script(
                 [*self.prefix, *self.program, self.start_word, *self.arguments],

@@ -22,7 +22,7 @@ from tests.e2e.test_stream import ask, delta
 from tests.fakes.upstream import Upstream, sse
 from tests.patience import PATIENCE_S
 
-KILLS = int(os.environ.get("CCPROXY_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("CCPROXY_TEST_KILLS", "3"))
 pytestmark = pytest.mark.timeout(300 + 60 * KILLS)
 BETWEEN = 10
 """Answers between two kills."""

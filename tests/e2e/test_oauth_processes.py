@@ -30,6 +30,8 @@ from tests.fakes.upstream import Script, Seen, Upstream
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
+PAUSE_S = 0.02
+"""Between two requests while the login is renewed, which takes longer."""
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 DENIED = Script(
     401, pieces=(b'{"type":"error","error":{"type":"authentication_error","message":"no"}}',)
@@ -233,6 +235,8 @@ def test_the_vendors_own_program_at_the_same_file(site: Site) -> None:
         if vendor.poll() is not None:
             break
         statuses.append(post(process).status_code)
+        # Without a pause the vendor's program waits for the CPU that this takes.
+        time.sleep(PAUSE_S)
     assert vendor.returncode == 0
     assert site.endpoint.refused == []
     # A request is sent again once; a program that renews twice in that moment can still show
