@@ -27,7 +27,10 @@ READ_EVERY_S = 0.04
 """Pause between two looks. Every look wakes this process up, for a tenth of a small request."""
 WATCHED_EVERY_S = 0.01
 """The same while a page shows a response as it comes."""
-READ_BYTES = 4 * 1024 * 1024
+READ_BYTES = 1024 * 1024
+"""As much of the ring becomes records at a time, which take more memory than their bytes there."""
+ROOM_BYTES = 4 * READ_BYTES
+"""What these records may take at the most, unless one alone is larger."""
 NO_ROOM_S = 0.05
 """Pause while the writer holds as much as it should; the ring holds the rest."""
 PINNED_BYTES = 3 * 1024 * 1024
@@ -36,7 +39,7 @@ PINNED_BYTES = 3 * 1024 * 1024
 They wait to be replaced, and nothing behind them is released until then. So much fits into the
 segments that the ring keeps anyway.
 """
-AHEAD_BYTES = 8 * 1024 * 1024
+AHEAD_BYTES = 2 * 1024 * 1024
 """Bodies to be read before they are needed, while the ring has room: it gives its memory back."""
 AHEAD_BELOW = 0.25
 """Share of the ring up to which it has room."""
@@ -152,7 +155,7 @@ class ProxyRing:
     def _has_room(self) -> bool:
         if self.fill < AHEAD_BELOW and self._writer.held_bytes > AHEAD_BYTES:
             return False
-        return self._writer.has_room(READ_BYTES)
+        return self._writer.has_room(max(ROOM_BYTES, self._reader.next_bytes))
 
     def _has_more(self, frames: list[Frame]) -> bool:
         """Return whether this look could not take everything, or a page waits for the rest."""

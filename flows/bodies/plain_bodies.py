@@ -9,7 +9,7 @@ from typing import Final
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Most are in the packer's cache too, and take no memory of their own here."""
-MAX_BODIES: Final = 4000
+MAX_BODIES: Final = 2000
 
 
 class PlainBodies:

@@ -15,7 +15,7 @@ from flows.bytes.digest import Digest
 from flows.redaction.redactor import RedactedBody
 
 CACHED_BYTES = 16 * 1024 * 1024
-CACHED_BODIES = 2000
+CACHED_BODIES = 1500
 """A small body takes as much memory beside its bytes, so their number is bounded too."""
 
 PREDECESSORS_BYTES = 16 * 1024 * 1024

@@ -264,8 +264,16 @@ class RingReader:
         """Bytes of the ring that the producer cannot use yet."""
         return self._words[_WRITTEN] - self._words[_COMMITTED]
 
+    @property
+    def next_bytes(self) -> int:
+        """Size of the next frame; 0 while none waits."""
+        if self._words[_WRITTEN] == self._read:
+            return 0
+        memory_barrier()
+        return self._size_at(self._read)
+
     def frames(self, limit_bytes: int) -> list[Frame]:
-        """Return the next frames, of about `limit_bytes` together; at least one if one waits.
+        """Return the next frames, of at most `limit_bytes` together; at least one if one waits.
 
         Raise ValueError when the memory holds no frames any more.
         """
@@ -274,10 +282,9 @@ class RingReader:
         stop = min(written, self._read + limit_bytes)
         found: list[Frame] = []
         while self._read < written:
-            frame = self._next(written)
-            found.append(frame)
-            if self._read >= stop:
+            if found and self._read + self._size_at(self._read) > stop:
                 break
+            found.append(self._next(written))
         return found
 
     def skip(self) -> int:
@@ -300,6 +307,10 @@ class RingReader:
             return True
         self._words[_ARMED] = 0
         return False
+
+    def _size_at(self, start: int) -> int:
+        length, _ = _HEADER.unpack_from(self._data, self._segments.index(start))
+        return _frame_bytes(length)
 
     def _next(self, written: int) -> Frame:
         start = self._read

@@ -228,8 +228,7 @@ def _has_same_reply(now: PromptCall, call: PromptCall, sizes: _Sizes) -> bool:
 
 def _holds_response(call: PromptCall, body: bytes) -> bool:
     """Return whether a request holds a part of the response to an earlier one."""
-    marks = (*call.response_ids, *call.response_runs)
-    return any(mark.encode() in body for mark in marks)
+    return any(mark in body for mark in call.marks)
 
 
 def _is_summary(now: PromptCall, call: PromptCall, body: bytes) -> bool:
@@ -247,17 +246,18 @@ def _is_summary(now: PromptCall, call: PromptCall, body: bytes) -> bool:
 
 def _held_share(call: PromptCall, body: bytes) -> float:
     """Return the share of the marks of an earlier response that a request holds, from 0 to 1."""
-    marks = (*call.response_ids, *call.response_runs)
-    held = [mark for mark in marks if mark.encode() in body]
+    marks = call.marks
+    held = [mark for mark in marks if mark in body]
     return len(held) / len(marks) if marks else 0.0
 
 
 def repeats_response(call: PromptCall, body: bytes) -> bool:
     """Return whether a request holds most of the response to an earlier one."""
-    if len(call.response_runs) < _FEWEST_RUNS:
+    runs = call.marked_runs
+    if len(runs) < _FEWEST_RUNS:
         return False
-    held = [run for run in call.response_runs if run.encode() in body]
-    return 2 * len(held) >= len(call.response_runs)
+    held = [run for run in runs if run in body]
+    return 2 * len(held) >= len(runs)
 
 
 def _is_reworded(now: PromptCall, call: PromptCall) -> bool:

@@ -43,6 +43,9 @@ _IDS: Final = IdFields("id", "call_id", "tool_use_id", value=rb"[A-Za-z0-9_-]{8,
 _LAST_TEXT_CHARS: Final = 4000
 _PLAIN_RUN: Final = re.compile(r"[A-Za-z0-9 ,.:;_-]{24,48}")
 """Text that every JSON encoder writes in the same way."""
+_NO_REPLIES: Final[frozenset[bytes]] = frozenset()
+_FEWEST_CHARS: Final = 6
+"""Different characters of a run that shows anything."""
 
 
 @dataclass(slots=True)
@@ -63,15 +66,16 @@ class PromptCall:
     """Digests of parts that the model said earlier."""
     head: int
     last_text: str
-    """The text of the newest message, cut."""
+    """The text of the newest message, cut; empty once only a cut response would ask for it."""
     opening: frozenset[bytes] = frozenset()
     """The replies in the first request of its thread: a client's own examples, or what was said
     before it was recorded. Strangers may share them.
     """
-    response_ids: tuple[str, ...] = ()
-    """Ids in the response, such as those of tool calls, which the next request repeats."""
-    response_runs: tuple[str, ...] = ()
-    """Short texts from all over the response, which the next request repeats too."""
+    response_marks: bytes = b""
+    """What the next request repeats of the response, a line each: ids, such as those of tool calls,
+    then short texts from all over it. One object instead of sixteen, and ready to be looked for.
+    """
+    response_id_count: int = 0
     is_cut: bool = False
     """It has no complete response that a later request could repeat."""
     session: str = ""
@@ -104,7 +108,18 @@ class PromptCall:
     @property
     def held_bytes(self) -> int:
         """Estimated memory."""
-        return 600 + 16 * self.count + 100 * len(self.replies) + len(self.last_text)
+        texts_bytes = len(self.last_text) + len(self.response_marks)
+        return 800 + 16 * self.count + 100 * len(self.replies) + texts_bytes
+
+    @property
+    def marks(self) -> list[bytes]:
+        """Ids and short texts of the response."""
+        return self.response_marks.split(b"\n") if self.response_marks else []
+
+    @property
+    def marked_runs(self) -> list[bytes]:
+        """Short texts of the response."""
+        return self.marks[self.response_id_count :]
 
     def digest(self, index: int) -> bytes:
         """Return the digest of a part."""
@@ -171,7 +186,8 @@ def prompt_call(
         is_cached=is_cached,
         digests=b"".join([each.digests for each in every]),
         sizes=array("I", chain.from_iterable([each.sizes for each in every])),
-        replies=frozenset(chain.from_iterable([each.replies for each in every])),
+        # Each empty set would be an object of its own.
+        replies=frozenset(chain.from_iterable([each.replies for each in every])) or _NO_REPLIES,
         head=len(front),
         last_text="\n".join(_strings(last))[:_LAST_TEXT_CHARS],
         named_model=repr(body.get("model")),
@@ -185,14 +201,18 @@ def note_response(call: PromptCall, body: bytes) -> None:
     Example: the text "Done: all 12 tests of the parser pass now." and the call "toolu_01" → both.
     """
     start = body[:_RESPONSE_BYTES]
-    ids = dict.fromkeys(found.decode() for found in _IDS.find(start))
+    ids = dict.fromkeys(value.decode() for value in _IDS.find(start))
     call.response_id = next(iter(ids), "")
     # The newest: those of the message itself come first, and few clients repeat them.
-    call.response_ids = tuple(ids)[-_MAX_IDS:]
-    runs = _PLAIN_RUN.findall(response_text(start))
+    newest_ids = list(ids)[-_MAX_IDS:]
+    found = _PLAIN_RUN.findall(response_text(start))
+    # Indentation and the lines of a table are in any text.
+    runs = [run for run in found if len(set(run)) >= _FEWEST_CHARS]
     # From all over the text: a client may keep a part of it, such as the summary in a tag.
     step = max(1, len(runs) // _MAX_RUNS)
-    call.response_runs = tuple(run.strip() for run in runs[::step][:_MAX_RUNS])
+    kept = [run.strip() for run in runs[::step][:_MAX_RUNS]]
+    call.response_marks = "\n".join([*newest_ids, *kept]).encode()
+    call.response_id_count = len(newest_ids)
 
 
 def response_text(body: bytes) -> str:

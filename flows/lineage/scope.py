@@ -17,7 +17,7 @@ from flows.models import Flow
 
 SCOPE_CALLS: Final = 64
 """Newest calls of a scope that a new one is compared with."""
-MAX_BYTES: Final = 32 * 1024 * 1024
+MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_SCOPES: Final = 1000
 
 
@@ -61,6 +61,8 @@ class RecentCalls:
         """Keep the calls of a scope; forget the scopes that were not asked for longest."""
         self._drop(scope)
         kept = calls[-SCOPE_CALLS:]
+        for call in kept:
+            _shrink(call)
         self._calls[scope] = kept
         self._bytes += sum(call.held_bytes for call in kept)
         self._forget_oldest()
@@ -73,6 +75,7 @@ class RecentCalls:
         if same is not None:
             calls.remove(same)
             self._bytes -= same.held_bytes
+        _shrink(call)
         insort(calls, call, key=lambda each: each.at)
         self._bytes += call.held_bytes
         if len(calls) > SCOPE_CALLS:
@@ -89,3 +92,11 @@ class RecentCalls:
     def _drop(self, scope: Scope) -> None:
         calls = self._calls.pop(scope, [])
         self._bytes -= sum(call.held_bytes for call in calls)
+
+
+def _shrink(call: PromptCall) -> None:
+    """Forget the newest message: only a call that was cut is found by it, and it is most of a small
+    call's memory.
+    """
+    if not call.is_cut:
+        call.last_text = ""

@@ -34,6 +34,8 @@ MAX_FLOW_CHARS: Final = 256 * 1024
 _RECENT: Final = timedelta(hours=1)
 _KNOWN_TEXTS: Final = 100_000
 """Hashes of texts that are kept, eight bytes each; those in messages count twice."""
+_FLOW_TEXTS: Final = 40
+"""As many hashes would take the memory that a flow takes beside them."""
 _COLUMNS: Final = (
     "state",
     "started_at",
@@ -205,7 +207,10 @@ def _hashes(parts: Iterable[Part]) -> list[int]:
 
 
 def _size(known: _Known) -> int:
-    return len(known.hashes) + known.message_count
+    """Return the memory of a flow, in hashes; 0 for one that is not kept."""
+    if known is _NOTHING:
+        return 0
+    return _FLOW_TEXTS + len(known.hashes) + known.message_count
 
 
 def new_parts(parts: Iterable[Part], known: frozenset[int]) -> list[Part]:

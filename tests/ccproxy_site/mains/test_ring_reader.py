@@ -45,6 +45,18 @@ class SlowWriter:
             self.has_enough.set()
 
 
+class FullWriter(SlowWriter):
+    """A writer with this much room. It has enough once the reader has asked for some."""
+
+    def __init__(self, room_bytes: int) -> None:
+        super().__init__(1)
+        self._room_bytes = room_bytes
+
+    def has_room(self, size_bytes: int = 0) -> bool:
+        self.has_enough.set()
+        return size_bytes <= self._room_bytes
+
+
 @pytest.fixture
 def ring() -> Iterator[Ring]:
     made = Ring.create(64 * MB)
@@ -96,6 +108,16 @@ def test_a_ring_that_fills_up_is_read(ring: Ring) -> None:
     # Nothing is committed, so the ring stays as full as it was.
     asyncio.run(read(ring, writer))
     assert len(writer.records) == 30
+
+
+def test_a_body_waits_in_the_ring_until_the_writer_has_room_for_all_of_it(ring: Ring) -> None:
+    put(ring, 1, 20 * MB)
+    writer = FullWriter(19 * MB)
+    asyncio.run(read(ring, writer))
+    assert writer.records == []
+    writer = FullWriter(21 * MB)
+    asyncio.run(read(ring, writer))
+    assert len(writer.records) == 1
 
 
 @pytest.mark.parametrize(("records", "looks"), [(1, 1), (3, 3)])

@@ -169,6 +169,21 @@ def test_equal_calls_and_results_join_no_strangers(
     }
 
 
+@pytest.mark.parametrize("line", [" " * 30, "-" * 30, "| ---- | ---- | ---- | ---- |"])
+def test_indentation_and_rules_of_tables_join_no_strangers(line: str) -> None:
+    agents = []
+    for number in range(2):
+        agent = Agent(f"agent{number}", "", examples=EXAMPLES, at=EPOCH + 60 * number)
+        agent.ask(f"Question {number}, about something else: {line}")
+        agent.send(Expected("first", lane=agent.name), says=f"{line}\n{line}", tool=False)
+        agent.ask(f"Another question of {number}.")
+        agent.send(Expected("continued", lane=agent.name), tool=False)
+        agents.append(agent)
+    found = linked(agents)
+    assert check(found) == 0
+    assert len({link.thread for _, link, _ in found}) == 2
+
+
 def test_a_question_behind_the_same_context_does_not_retry_a_request_that_was_cut() -> None:
     agents = []
     for number, question in enumerate(("Rename the parser's classes.", "How do I run the tests?")):
