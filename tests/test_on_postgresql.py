@@ -46,7 +46,7 @@ def test_they_pass_there_too() -> None:
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "-n0", "-v", *PLUGINS, *paths],
             # Properties were tried with more examples on SQLite.
-            env={"CCPROXY_TEST_EXAMPLES": "8", **os.environ, "CCPROXY_TEST_DATABASE_URL": url},
+            env={"CCPROXY_TEST_EXAMPLES": "4", **os.environ, "CCPROXY_TEST_DATABASE_URL": url},
             cwd=ROOT,
             capture_output=True,
             text=True,

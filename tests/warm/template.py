@@ -25,6 +25,8 @@ from functools import partial
 from importlib import import_module
 from typing import Final, NoReturn
 
+from pydantic import BaseModel
+
 from ccproxy_site.console.server import NEVER_USED
 from ccproxy_site.mains import nursery_main
 from ccproxy_site.mains.child_main import end_process
@@ -94,6 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def complete(model: type[BaseModel]) -> None:
+    """Complete our models below this one, which otherwise each fork does at their first use."""
+    for below in model.__subclasses__():
+        is_ours = below.__module__.partition(".")[0] in PACKAGES
+        if is_ours and not below.__pydantic_complete__:
+            below.model_rebuild()
+        complete(below)
+
+
 def serve(listener: socket.socket) -> Main | None:
     """Fork until no worker is connected: None. In a fork, return what it is to run."""
     controls = [_accept(listener)]
@@ -138,6 +149,7 @@ def load() -> None:
                 with suppress(Exception):
                     import_module(module.name)
     built_in()
+    complete(BaseModel)
     from django.conf import settings
 
     assert not settings.configured, "a module has chosen the settings when it was imported"
