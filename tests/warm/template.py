@@ -54,6 +54,16 @@ OF_THE_CONSOLE: Final = (
     "twisted.web.server",
 )
 """What Daphne imports."""
+WITHOUT_SETTINGS: Final = (
+    *nursery_main.OF_DJANGO,
+    "channels.auth",
+    "channels.routing",
+    "channels.security.websocket",
+    "django.core.handlers.asgi",
+    "django.template.loaders.cached",
+    "whitenoise.middleware",
+)
+"""What our modules import that need settings."""
 STANDARD: Final = (0, 1, 2)
 
 SUPERVISOR: Final = "ccproxy_site.supervise"
@@ -140,6 +150,8 @@ def load() -> None:
     with left_out(*NEVER_USED):
         for name in OF_THE_CONSOLE:
             import_module(name)
+    for name in WITHOUT_SETTINGS:
+        import_module(name)
     for package in PACKAGES:
         path = import_module(package).__path__
         # A package of models cannot be imported yet: its modules are passed over with it.
