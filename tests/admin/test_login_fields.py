@@ -56,9 +56,7 @@ def test_every_setting_has_a_field() -> None:
     assert {name.removeprefix("login_") for name in LOGIN_FIELDS} == OAUTH_KEYS
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(login=logins())
 def test_a_form_that_nobody_changed_keeps_the_login(
     db: None, login: tuple[str, dict[str, Any]]

@@ -220,7 +220,7 @@ _PIECES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 40)), min_size=1,
 
 
 @given(_PIECES)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_order_of_bodies_comes_back(steps: list[tuple[int, int]]) -> None:
     """Resent, shortened, changed at the front, in several conversations: all is there, nothing
     refers to itself.

@@ -9,7 +9,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flows.bodies.packer import Packer
@@ -153,14 +153,12 @@ def check(data: bytes, alike: Matching) -> RedactedBody:
 )
 @example([(_KEPT, b'"token": \\"'), (_CUT, b"~"), (_KEPT, b'"abcdefghijkl12345678"')])
 @example([(_KEPT, b"pa55"), (_CUT, b"-"), (_KEPT, b"word")])
-@settings(max_examples=250, deadline=None)
 def test_the_same_comes_out(pieces: list[tuple[int, bytes]]) -> None:
     data, alike = _bodies(pieces)
     check(data, alike)
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
 def test_a_secret_whose_pieces_were_there_before_is_found(data: st.DataObject) -> None:
     """The body before has pieces that are too short to tell."""
     form = ENCODINGS[data.draw(st.sampled_from(sorted(ENCODINGS)))](

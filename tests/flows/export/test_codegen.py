@@ -134,9 +134,7 @@ def test_a_binary_body_and_a_huge_one_come_through_a_pipe(fake_curl: Path):
         assert stdin == body
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode), st.sampled_from(
         [b"@/etc/passwd", b"$(touch pwned)", b"`id`", b"'; id; '", b"\\", b"!!",
@@ -211,7 +209,6 @@ def run_python(
     return recorder.calls
 
 
-@settings(max_examples=60)
 @given(value=st.text(max_size=30), body=st.binary(max_size=40), url=st.text(max_size=30))
 def test_python_literals_are_the_values_themselves(value: str, body: bytes, url: str):
     tree = ast.parse(httpx_code(Call("POST", [url], [("x-a", [value])], body)))

@@ -167,9 +167,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
     }
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(record=flows())
 def test_what_the_export_writes_comes_back_the_same(record: FlowRecord) -> None:
     builder = RowBuilder(Redactor(SecretRegistry()))

@@ -86,9 +86,7 @@ def test_websocket_messages_come_back():
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.binary(max_size=50),
     answer=st.binary(max_size=50),
@@ -240,9 +238,7 @@ NAMES = [
 ]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(places=st.lists(st.tuples(st.sampled_from(NAMES), JUNK), max_size=5), ours=st.booleans())
 def test_a_file_with_anything_in_any_field_is_read(places: list[tuple[str, Any]], ours: bool):
     har = foreign()

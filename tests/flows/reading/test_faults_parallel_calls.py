@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.reading.answer_text import AnswerReader, joined
@@ -28,7 +28,6 @@ from tests.providers.wire.interleaved import (
 )
 
 FORMATS = list(STREAMS)
-QUICK = settings(max_examples=30)
 
 
 def read(data: bytes, edges: list[int]) -> list[Piece]:
@@ -84,7 +83,6 @@ EDGES = st.lists(st.integers(0, 5000), max_size=5)
 
 @pytest.mark.parametrize("src", FORMATS)
 @given(scene=scenes(), edges=EDGES)
-@QUICK
 def test_any_interleaving_gives_the_calls(
     src: WireFormatName, scene: Scene, edges: list[int]
 ) -> None:
@@ -93,13 +91,11 @@ def test_any_interleaving_gives_the_calls(
 
 @pytest.mark.parametrize("style", NAMES)
 @given(scene=scenes(), edges=EDGES)
-@QUICK
 def test_however_a_chat_server_names_them(style: str, scene: Scene, edges: list[int]) -> None:
     check(OPENAI_CHAT, scene, chat(scene, style), edges)
 
 
 @given(scene=scenes(), indices=st.booleans(), edges=EDGES)
-@QUICK
 def test_items_without_an_id_or_an_index(scene: Scene, indices: bool, edges: list[int]) -> None:
     data = responses(scene, ids=not indices, indices=indices)
     check(OPENAI_RESPONSES, scene, data, edges)
@@ -107,7 +103,6 @@ def test_items_without_an_id_or_an_index(scene: Scene, indices: bool, edges: lis
 
 @pytest.mark.parametrize("src", FORMATS)
 @given(scene=scenes(), place=st.integers(0, 60), failed=st.booleans())
-@QUICK
 def test_what_came_before_a_cut_or_a_failure_is_shown(
     src: WireFormatName, scene: Scene, place: int, failed: bool
 ) -> None:

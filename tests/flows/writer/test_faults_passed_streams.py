@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.reading.body_view import body_view
@@ -133,7 +133,6 @@ def parsed_count(body: bytes) -> int:
 
 
 @given(data=st.data(), wire=WIRE, label=st.sampled_from(LABELS))
-@settings(max_examples=60)
 def test_a_stream_is_read_whatever_surrounds_its_events(
     data: Any, wire: WireFormatName, label: str
 ) -> None:
@@ -151,7 +150,6 @@ def test_a_stream_is_read_whatever_surrounds_its_events(
 
 
 @given(data=st.data(), wire=WIRE, encoding=st.sampled_from(["gzip", "deflate"]))
-@settings(max_examples=50)
 def test_a_compressed_stream_is_counted_by_the_writer(
     data: Any, wire: WireFormatName, encoding: str
 ) -> None:

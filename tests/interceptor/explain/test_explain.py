@@ -176,9 +176,7 @@ def test_a_users_own_hook_is_not_run(configured: Path, tmp_path: Path, monkeypat
     assert not marker.exists()
 
 
-@settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "POST", "x"]),
     url=st.text(max_size=30)

@@ -82,9 +82,7 @@ def is_checked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return checked
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(FILES, VARIABLES), min_size=1, max_size=6))
 def test_commands_get_what_a_complete_check_says(
     tmp_path: Path, changes: list[tuple[str | None, dict[str, str]]]

@@ -265,9 +265,7 @@ ASK = b'{"model": "redirected-m", "max_tokens": 5, "messages": []}'
 BROKEN = b'{"model": "translated-m", "messages": "no list"}'
 
 
-@settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=requests())
 @example(request=plain("GET", "/health"))
 @example(request=plain("GET", "/v1/models", KEY))
@@ -286,14 +284,16 @@ def test_both_ways_agree(bench: Bench, request: DryRequest) -> None:
 def test_the_generator_reaches_every_outcome(bench: Bench) -> None:
     """Guards the property above: it must not hold because everything is refused alike."""
     statuses: set[int] = set()
+    wanted = {0, 200, 400, 401, 403, 421, 501}
 
     @settings(max_examples=300, deadline=None, database=None)
     @given(request=requests())
     def look(request: DryRequest) -> None:
-        statuses.add(bench.dry(request).status)
+        if not statuses >= wanted:
+            statuses.add(bench.dry(request).status)
 
     look()
-    assert statuses >= {0, 200, 400, 401, 403, 421, 501}
+    assert statuses >= wanted
 
 
 def test_the_steps_load_neither_mitmproxy_nor_django() -> None:

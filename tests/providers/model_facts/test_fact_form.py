@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.test import Client
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.models import ModelFact
@@ -51,7 +51,6 @@ def test_the_values_are_of_all_facts() -> None:
     assert set(VALUES) == FIELDS
 
 
-@settings(max_examples=60, deadline=None)
 @given(facts=st.fixed_dictionaries({}, optional=VALUES).filter(bool))
 def test_a_form_that_nobody_changed_saves_the_facts_that_it_showed(facts: dict[str, Any]) -> None:
     row = ModelFact(model="m", facts=facts)

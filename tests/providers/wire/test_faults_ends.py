@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.reading.token_usage import usage_of_body
@@ -92,7 +92,6 @@ REPEATS: dict[str, list[dict[str, Any]]] = {
     at_end=st.booleans(),
     without=st.sampled_from([None, "output_index", "item_id"]),
 )
-@settings(max_examples=60, deadline=None)
 def test_a_text_arrives_once_wherever_it_comes(
     dst: Any, told: set[str], at_end: bool, without: str | None
 ) -> None:

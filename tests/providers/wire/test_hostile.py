@@ -212,7 +212,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(json_values, st.sampled_from(PAIRS))
 def test_arbitrary_json_is_refused_cleanly(value, pair):
     src, dst = pair
@@ -226,7 +226,6 @@ def test_arbitrary_json_is_refused_cleanly(value, pair):
     assert stream.done
 
 
-@settings(max_examples=50)
 @given(st.binary(max_size=200), st.sampled_from(PAIRS))
 def test_arbitrary_bytes_are_an_error(raw, pair):
     stream = StreamTranslator(*pair)

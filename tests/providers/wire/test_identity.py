@@ -44,7 +44,7 @@ names = st.from_regex(r"[a-z_][a-z0-9_-]{0,10}", fullmatch=True)
 arguments = st.dictionaries(
     names, st.integers(-9, 9) | words | st.lists(st.booleans(), max_size=2), max_size=3
 )
-quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+quick = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from interceptor.config.files.document import Document, parse_document
@@ -84,7 +84,6 @@ def read(data: dict[str, Any]) -> tuple[Sections, Document]:
     return parse_sections(document), document
 
 
-@settings(max_examples=50, deadline=None)
 @given(PROVIDERS, SOURCES, st.sampled_from(["", "authorization", "x-api-key"]))
 def test_a_provider(values, source, header):
     auth_type, auth_config = source
@@ -99,7 +98,6 @@ def test_a_provider(values, source, header):
     assert credential["auth_header"] == ("" if auth_type == "none" else header)
 
 
-@settings(max_examples=50, deadline=None)
 @given(RULES)
 def test_a_rule(values):
     sections, document = read(
@@ -112,7 +110,6 @@ def test_a_rule(values):
     }
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(TEXT, JSON, max_size=3),
     st.booleans(),

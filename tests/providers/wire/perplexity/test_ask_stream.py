@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.wire.core.ir import Failure, Text, Thinking
@@ -88,7 +88,6 @@ def streams(draw: st.DrawFn) -> tuple[str, list[Any]]:
 
 
 @given(streams(), st.lists(st.integers(0, 5000), max_size=12))
-@settings(max_examples=60, deadline=None)
 def test_any_forms_in_any_chunking_give_the_same_text(
     stream: tuple[str, list[Any]], cuts: list[int]
 ) -> None:
@@ -243,7 +242,6 @@ def test_a_cut_or_failed_stream_is_a_failure() -> None:
         inner | st.sampled_from(["plan_block", "markdown_block", "", "/goals/0", "/chunks/0", ANSWER]),
         max_size=5),
     max_leaves=25))  # fmt: skip
-@settings(max_examples=60, deadline=None)
 def test_foreign_shapes_never_break_the_decoder(value: Any) -> None:
     body = value if isinstance(value, dict) else {"blocks": [value]}
     events = decoded(encoded(body, DONE))
