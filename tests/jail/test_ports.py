@@ -41,7 +41,9 @@ sys.stdin.readline()
 
 def serving(world, bind: str, port: int, *options: str) -> subprocess.Popen[str]:
     words = (sys.executable, "-I", "-c", SERVER, bind, str(port))
-    process: subprocess.Popen[str] = world.start(*words, options=options, stdin=subprocess.PIPE)
+    process: subprocess.Popen[str] = world.start(
+        *words, options=options, is_warm=True, stdin=subprocess.PIPE
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "from the jail /inside\n", process.communicate()[1]
     return process

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import Upstream
 from tests.jail import user
 from tests.patience import PATIENCE_S
+from tests.warm.starter import SharedTemplate, can_be_warm, client_command
 
 HOST = "api.anthropic.com"
 OTHER = "elsewhere.example"
@@ -64,19 +65,24 @@ class World:
             **more,
         }
 
+    def warm(self, words: Sequence[str], options: Sequence[str]) -> list[str]:
+        """`command`, run by a process that has imported it: another one waits for it and ends so."""
+        return client_command(self.interceptor.folder, [*CCPROXY, "jail", *options, "--", *words])
+
     def start(
-        self, *words: str, options: tuple[str, ...] = (), **more: Any
+        self, *words: str, options: tuple[str, ...] = (), is_warm: bool = False, **more: Any
     ) -> subprocess.Popen[str]:
-        """Start a command in a jail."""
+        """Start a command in a jail; if it is not warm, the process is the launcher itself."""
         more = {
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
             "stdin": subprocess.DEVNULL,
         } | more
         environ = self.environ(**more.pop("environ", {}))
-        return subprocess.Popen(
-            self.command(*words, options=options), cwd=self.folder, env=environ, text=True, **more
-        )
+        # Benchmarks and runs that want nothing warm have no such process.
+        is_forked = is_warm and can_be_warm(os.environ)
+        command = self.warm(words, options) if is_forked else self.command(*words, options=options)
+        return subprocess.Popen(command, cwd=self.folder, env=environ, text=True, **more)
 
     def run(
         self, *words: str, options: tuple[str, ...] = (), **more: Any
@@ -84,7 +90,11 @@ class World:
         """Run a command in a jail to its end."""
         text = more.pop("input", None)
         process = self.start(
-            *words, options=options, **more, **({} if text is None else {"stdin": subprocess.PIPE})
+            *words,
+            options=options,
+            is_warm=True,
+            **more,
+            **({} if text is None else {"stdin": subprocess.PIPE}),
         )
         out, err = process.communicate(text, timeout=PATIENCE_S)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
@@ -114,10 +124,25 @@ def jail_world() -> Iterator[World]:
             work = folder / "work"
             work.mkdir()
             user.give(folder)
-            with running(interceptor):
-                yield World(upstream, interceptor, work)
+            made = World(upstream, interceptor, work)
+            with running(interceptor), _warm_launcher(made):
+                yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _warm_launcher(world: World) -> Iterator[None]:
+    """The process that is forked for commands, as the user: half of their CPU time is imports."""
+    if not can_be_warm(os.environ):
+        yield
+        return
+    # A test finds the processes of this world by their variables.
+    launcher = SharedTemplate(
+        world.interceptor.folder, user.prefix(), world.environ(), ("jail.launcher", "jail.command")
+    )
+    yield
+    launcher.end()
 
 
 def _tun_is_usable() -> bool:

@@ -35,7 +35,8 @@ def main(folder: str, *command: str) -> int:
     select.select([pidfd], [], [])
     code: int = _ask(template, wait=pid)["code"]
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 

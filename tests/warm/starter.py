@@ -48,14 +48,29 @@ def _of_the_interpreter(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class SharedTemplate:
-    """A connection to the process that is forked; all workers of a run share one such process."""
+    """A connection to the process that is forked; all workers of a run share one such process.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where its address lies.
+        prefix: words before its command, to become another user.
+        environ: all its variables; None for what every test may have.
+        modules: it imports these alone.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        prefix: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        modules: Sequence[str] = (),
+    ) -> None:
         with FileLock(folder / "template.lock"), _opened(folder) as place:
             address = f"{place}/template"
             # The one there may be about to end, as nobody needed it any more.
             if not self._connects(address):
-                _start_template(address)
+                command = [*prefix, sys.executable, "-P", "-m", "tests.warm.template"]
+                words = ["--only", *modules] if modules else []
+                _start([*command, *words], address, environ or _template_environ())
                 assert self._connects(address), "the template has ended"
 
     def _connects(self, address: str) -> bool:
@@ -91,19 +106,18 @@ def _opened(folder: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _start_template(address: str) -> None:
+def _start(command: Sequence[str], address: str, environ: Mapping[str, str]) -> None:
     with suppress(FileNotFoundError):
         os.unlink(address)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
         listener.set_inheritable(True)
-        words = ["--listener", str(listener.fileno()), "--room", ROOM]
         # Nobody waits for it: it may outlive this worker.
         os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-P", "-m", "tests.warm.template", *words],
-            _template_environ(),
+            command[0],
+            [*command, "--listener", str(listener.fileno()), "--room", ROOM],
+            environ,
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
             setsid=True,
         )
@@ -210,10 +224,14 @@ def warm_command(command: Sequence[str]) -> list[str]:
     """
     if not can_be_warm(os.environ):
         return [*command]
-    folder = run_folder()
     with _one_at_a_time:
         if not _templates:
-            _templates.append(SharedTemplate(folder))
+            _templates.append(SharedTemplate(run_folder()))
+    return client_command(run_folder(), command)
+
+
+def client_command(folder: Path, command: Sequence[str]) -> list[str]:
+    """Return words that have the template of a folder run a script."""
     return [sys.executable, "-I", "-S", str(CLIENT), str(folder), *command[1:]]
 
 

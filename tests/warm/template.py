@@ -35,6 +35,7 @@ from ccproxy_site.supervise import become
 from ccproxy_site.supervise.control import Control, Message
 from ccproxy_site.supervise.nursery_start import ROOM, TERMINAL_SIGNALS, NurseryProcess
 from providers.base.left_out import left_out
+from providers.wire.core.no_collection import without_collection
 from providers.wire.facts.table import built_in
 
 PACKAGES: Final = ("ccproxy_site", "jail", "interceptor", "shapes", "flows", "providers")
@@ -99,8 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listener", type=int, required=True)
     parser.add_argument("--room", help="space for the command lines of what it forks")
-    listener = socket.socket(fileno=parser.parse_args(arguments).listener)
-    load()
+    parser.add_argument("--only", nargs="+", default=[], help="modules to import; without: all")
+    options = parser.parse_args(arguments)
+    listener = socket.socket(fileno=options.listener)
+    if options.only:
+        load_only(options.only)
+    else:
+        load()
     if life := serve(listener):
         end_process(run(life))
     return 0
@@ -141,6 +147,15 @@ def _accept(listener: socket.socket) -> Control:
     control = Control(listener.accept()[0])
     control.say(ready=True)
     return control
+
+
+def load_only(modules: Sequence[str]) -> None:
+    """Import some modules, with all that they import."""
+    with without_collection():
+        for name in modules:
+            import_module(name)
+        complete(BaseModel)
+    gc.freeze()
 
 
 def load() -> None:
