@@ -58,27 +58,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def imports(folder: Path) -> list[str]:
-    return sorted((folder / "imports").read_text().split())
-
-
-def test_each_module_is_imported_by_the_worker_that_runs_it(folder: Path) -> None:
-    said = run(folder)
-    assert imports(folder) == [f"test_{name}" for name in NAMES]
-    assert "1 failed, 17 passed, 1 error" in said
-    assert "FAILED test_c.py::test_c[2]" in said
-    assert "ERROR test_broken.py" in said
-    assert "[100%]" in said
-    assert {path.stem for path in folder.glob("*.ended")} == {f"test_{name}" for name in NAMES}
-
-
-def test_a_choice_of_tests_looks_at_all_of_them_first(folder: Path) -> None:
-    (folder / "test_broken.py").unlink()
-    said = run(folder, "-k", "test_c")
-    assert imports(folder) == sorted([f"test_{name}" for name in NAMES] * 2)
-    assert "1 failed, 2 passed" in said
-
-
 SHARING = """
 import os, time
 {wait}
@@ -95,16 +74,39 @@ while not (os.path.exists("workers") and open("workers").read().count(" ") >= 3)
 """
 
 
-def test_one_worker_runs_the_files_that_share_a_browser(tmp_path: Path) -> None:
-    shared = tmp_path / "browser"
+def add_sharing(folder: Path) -> None:
+    """Add three modules that share a browser, and three that wait for those."""
+    shared = folder / "browser"
     shared.mkdir()
-    for name in "abc":
+    for name in "pqr":
         (shared / f"test_{name}.py").write_text(SHARING.format(wait=""))
     for name in "xyz":
-        (tmp_path / f"test_{name}.py").write_text(SHARING.format(wait=WAIT))
-    assert "6 passed" in run(tmp_path, "--no-loadscope-reorder")
-    workers = (tmp_path / "workers").read_text().split()
+        (folder / f"test_{name}.py").write_text(SHARING.format(wait=WAIT))
+
+
+def imports(folder: Path) -> list[str]:
+    return sorted((folder / "imports").read_text().split())
+
+
+def test_each_module_is_imported_by_the_worker_that_runs_it(folder: Path) -> None:
+    """And one worker runs the files that share a browser: one run answers both."""
+    add_sharing(folder)
+    said = run(folder, "--no-loadscope-reorder")
+    workers = (folder / "workers").read_text().split()
     assert len(set(workers[:3])) == 1 and set(workers[3:]) != set(workers[:3])
+    assert imports(folder) == [f"test_{name}" for name in NAMES]
+    assert "1 failed, 23 passed, 1 error" in said
+    assert "FAILED test_c.py::test_c[2]" in said
+    assert "ERROR test_broken.py" in said
+    assert "[100%]" in said
+    assert {path.stem for path in folder.glob("*.ended")} == {f"test_{name}" for name in NAMES}
+
+
+def test_a_choice_of_tests_looks_at_all_of_them_first(folder: Path) -> None:
+    (folder / "test_broken.py").unlink()
+    said = run(folder, "-k", "test_c")
+    assert imports(folder) == sorted([f"test_{name}" for name in NAMES] * 2)
+    assert "1 failed, 2 passed" in said
 
 
 def test_a_worker_that_has_nothing_else_helps(tmp_path: Path) -> None:
