@@ -43,16 +43,22 @@ def ensure_database(*, check_columns: bool = False) -> DatabaseState:
     with told_in_one_sentence(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _open_new(directory)
-        has_tables = has_all_migrations(settings.CCPROXY_MIGRATED_APPS, read)
-        has_tables = has_tables and not (check_columns and misfit())
-        if has_tables and is_filled():
+        if _has_tables(check_columns=check_columns) and is_filled():
             close_to_others()
             return DatabaseState()
         with FileLock(directory / "database.lock"):
-            state = _filled() if has_tables else _migrated()
+            # Another process may have made them while this one waited.
+            state = _filled() if _has_tables(check_columns=check_columns) else _migrated()
         if check_columns:
             refuse_misfit()
         return state
+
+
+def _has_tables(*, check_columns: bool) -> bool:
+    """Return whether the tables are those of this version."""
+    if not has_all_migrations(settings.CCPROXY_MIGRATED_APPS, read):
+        return False
+    return not (check_columns and misfit())
 
 
 def _open_new(directory: Path) -> None:

@@ -8,9 +8,12 @@ import pytest
 from django.conf import settings
 from django.db.migrations.recorder import MigrationRecorder
 
+from interceptor.config.transfer import database
 from interceptor.config.transfer.database import ensure_database
+from interceptor.config.transfer.database_state import DatabaseState
 from interceptor.config.transfer.migration_names import has_all_migrations
 from providers.base.errors import ConfigError
+from providers.base.file_lock import FileLock
 from providers.reading.django_reader import read
 
 pytestmark = pytest.mark.django_db
@@ -49,3 +52,18 @@ def test_django_is_asked_about_squashed_ones(monkeypatch: Any) -> None:
         "interceptor.config.transfer.database.has_all_migrations", lambda apps, read: False
     )
     assert ensure_database().migrated is False
+
+
+@pytest.mark.usefixtures("filled_database")
+def test_what_another_process_made_meanwhile_is_not_made_again(monkeypatch: Any) -> None:
+    missing = Migration.objects.filter(app="flows")[:1].get()
+    missing.delete()
+
+    class WaitedFor(FileLock):
+        def acquire(self) -> None:
+            super().acquire()
+            Migration.objects.create(app=missing.app, name=missing.name)
+
+    monkeypatch.setattr(database, "FileLock", WaitedFor)
+    monkeypatch.setattr(database, "_migrated", lambda: pytest.fail("it migrates again"))
+    assert ensure_database() == DatabaseState()
