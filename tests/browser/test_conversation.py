@@ -122,37 +122,43 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
         assert "2 requests whose price is not known" in page.locator(".note").inner_text()
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_recorded_sessions_look_right(
-    browser: Any, seeded: Interceptor, state: Any, look: str
-) -> None:
-    size = {"width": 390, "height": 844} if look == "phone" else {"width": 1280, "height": 1000}
-    options = {"viewport": size, "color_scheme": "dark" if look == "dark" else "light"}
+LOOKS = {
+    "light": {"width": 1280, "height": 1000},
+    "dark": {"width": 1280, "height": 1000},
+    "phone": {"width": 390, "height": 844},
+}
+
+
+def test_recorded_sessions_look_right(browser: Any, seeded: Interceptor, state: Any) -> None:
     first, second, third = TURN_IDS
     pages = {
-        "chat": f"/flows/{second}/?all=1",
         "answer": f"/flows/{second}/",
         "thinking": f"/flows/{first}/",
         "context": f"/flows/{third}/?tab=context",
         "json": f"/flows/{second}/?tab=chat&view=json",
         "session": f"/flows/session/{SESSION}/",
         "usage": "/usage/",
+        "chat": f"/flows/{second}/?all=1",
     }
-    with visiting(browser, seeded, state, **options) as visit:
+    with visiting(browser, seeded, state) as visit:
         for name, address in pages.items():
             page = visit.go(address)
-            assert page.evaluate(WIDE) == [], f"{name} is too wide"
+            for look, size in LOOKS.items():
+                page.set_viewport_size(size)
+                page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+                assert page.evaluate(WIDE) == [], f"{name} is too wide"
+                visit.picture(f"seen-{name}-{look}")
             assert page.evaluate("document.querySelectorAll('main [style]').length") == 0
-            visit.picture(f"seen-{name}-{look}")
-        page = visit.go(pages["chat"])
-        page.locator("figure img").scroll_into_view_if_needed()
-        assert (
-            page.locator("figure img").evaluate(
-                "async i => { await i.decode(); return i.naturalWidth }"
-            )
-            == 96
-        )
-        assert (
-            "carriage return"
-            in page.locator(".turn.final strong, .turn.assistant strong").all_inner_texts()
-        )
+        for size in LOOKS.values():
+            page.set_viewport_size(size)
+            _shows_the_picture_and_the_words(page)
+
+
+def _shows_the_picture_and_the_words(page: Any) -> None:
+    page.locator("figure img").scroll_into_view_if_needed()
+    width = page.locator("figure img").evaluate(
+        "async i => { await i.decode(); return i.naturalWidth }"
+    )
+    assert width == 96
+    bold = page.locator(".turn.final strong, .turn.assistant strong").all_inner_texts()
+    assert "carriage return" in bold

@@ -10,7 +10,7 @@ import pytest
 
 from flows.export.session_file import session_html
 from flows.queries.sessions import session
-from tests.browser.test_accessibility import LOOK, LOOK_RULES, WIDTHS
+from tests.browser.test_accessibility import LOOK, LOOK_RULES, WIDTHS, load_axe
 from tests.browser.test_flows import WIDE
 from tests.browser.visit import patient_context
 from tests.flows.seed_session import SESSION, seed_session
@@ -71,7 +71,7 @@ def found_by_axe(file: Path, browser: Any, axe: str) -> list[Any]:
     context = patient_context(browser, viewport=WIDTHS["light"], bypass_csp=True)
     page = context.new_page()
     page.goto(file.as_uri())
-    page.evaluate(axe)
+    load_axe(page, axe)
     found: list[Any] = []
     for scheme, size in WIDTHS.items():
         page.emulate_media(color_scheme=scheme)

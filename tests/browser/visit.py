@@ -19,6 +19,8 @@ ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
     "--no-first-run",
+    # A page lives for a second here: compilers that make long-running scripts fast cost more than they save.
+    "--js-flags=--no-opt --no-maglev",
 ]  # fmt: skip
 
 
