@@ -30,15 +30,15 @@ _contexts = _ThreadContexts()
 def compress(data: bytes) -> bytes:
     """Return one frame, whose header holds the size of `data`."""
     if len(data) >= LARGE_BYTES:
-        return _contexts.large_compressor.compress(data)
-    return _contexts.compressor.compress(data)
+        return _trimmed(_contexts.large_compressor.compress(data))
+    return _trimmed(_contexts.compressor.compress(data))
 
 
 def compress_with_dictionary(dictionary: bytes, data: bytes) -> bytes:
     """Return one frame that needs the same dictionary to be read."""
     known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     packer = zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_dict_id=False)
-    return packer.compress(data)
+    return _trimmed(packer.compress(data))
 
 
 def decompress(frame: bytes, max_bytes: int, dictionary: bytes = b"") -> bytes:
@@ -56,3 +56,12 @@ def decompress(frame: bytes, max_bytes: int, dictionary: bytes = b"") -> bytes:
     known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     unpacker = zstandard.ZstdDecompressor(dict_data=known)
     return unpacker.decompress(frame, max_output_size=max_bytes)
+
+
+def _trimmed(frame: bytes) -> bytes:
+    """Return a frame that takes as much memory as it is long.
+
+    The library makes a frame in a block for the worst case, which is a little larger than the data,
+    and shortens it without giving the rest back: a cached frame would hold the size of its data.
+    """
+    return bytes(memoryview(frame))
