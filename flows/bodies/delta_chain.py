@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from flows.bodies.packed_body import PackedBody, pack, pack_against
 from flows.bytes.matching import Matching
 
-HELD_BYTES = 32 * 1024 * 1024
+HELD_BYTES = 20 * 1024 * 1024
 """Bodies kept in memory as bases; the chain unused for the longest time is forgotten first."""
 
 HELD_CHAINS = 1000
-"""Bounds conversations of one short question each, of which 16,000 would fit into `HELD_BYTES`."""
+"""Bounds conversations of one short question each, of which 10,000 would fit into `HELD_BYTES`."""
 
 MIN_BYTES = 1024
 """Smaller bodies are stored alone."""

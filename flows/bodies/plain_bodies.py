@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Final
 
-MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_BYTES: Final = 12 * 1024 * 1024
 """Most are in the packer's cache too, and take no memory of their own here."""
 MAX_BODIES: Final = 2000
 

@@ -14,11 +14,11 @@ from flows.bodies.packed_body import PackedBody
 from flows.bytes.digest import Digest
 from flows.redaction.redactor import RedactedBody
 
-CACHED_BYTES = 16 * 1024 * 1024
+CACHED_BYTES = 12 * 1024 * 1024
 CACHED_BODIES = 1500
 """A small body takes as much memory beside its bytes, so their number is bounded too."""
 
-PREDECESSORS_BYTES = 16 * 1024 * 1024
+PREDECESSORS_BYTES = 12 * 1024 * 1024
 PREDECESSORS = 1000
 """Most of them are also bases of their chains or cached, and then take no memory of their own."""
 

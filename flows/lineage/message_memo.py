@@ -39,7 +39,7 @@ from flows.lineage.prompt_parts import (
 from flows.reading.json_text import parse_json
 
 DIGEST_BYTES: Final = 8
-KEPT_BYTES: Final = 16 * 1024 * 1024
+KEPT_BYTES: Final = 12 * 1024 * 1024
 """Most of these bodies are in the writer's caches too."""
 KEPT_BODIES: Final = 16
 LEAST_BYTES: Final = 16 * 1024
