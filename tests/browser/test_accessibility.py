@@ -13,7 +13,7 @@ import pytest
 from tests.browser import seeds
 from tests.browser.test_flows import STYLED, WIDE
 from tests.browser.visit import Visit, visiting
-from tests.e2e.process import Interceptor
+from tests.e2e.process import Interceptor, wait_until
 from tests.flows.seed import IDS
 from tests.flows.seed_session import SESSION, TURN_IDS
 from tests.shapes.captured import NEWEST
@@ -204,6 +204,9 @@ def test_what_people_look_for_is_two_clicks_away(
     """On a phone, where least is in sight; tests/browser/test_demo_answers.py asks the same on a
     wide screen.
     """
+    # The link, which names the break, is made a little after the flows.
+    link = "select 1 from flows_flowlink where flow_id=? and relation='broken'"
+    wait_until(lambda: bool(interceptor.rows(link, TURN_IDS[1])), "the break is found")
     with visiting(browser, interceptor, state, viewport=WIDTHS["dark"]) as visit:
         for clicks, words in FINDINGS.values():
             page = visit.go("/flows/")

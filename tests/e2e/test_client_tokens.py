@@ -38,6 +38,8 @@ def test_tokens(tmp_path: Path) -> None:
             assert len(upstream.requests) == 2
             assert process.manage("clienttoken", "remove", "laptop").returncode == 0
             wait_until(lambda: ask(process.url, token) == 401, "the token is revoked")
+            # Two that were forwarded, and the one whose token covers another provider.
+            process.wait_for_flows(3)
             stored = process.rows("select headers, sides, steps from flows_flowparts")
             assert stored and token not in str(stored) and "cct-" not in str(stored)
             with socket.create_connection(("127.0.0.1", process.port)) as client:

@@ -21,6 +21,8 @@ LENGTH_BYTES = 4
 
 def main(folder: str, *command: str) -> int:
     """Run a script with arguments; return the exit code."""
+    # The script may run before this process knows whom to pass a signal on to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     template = _socket.socket(_socket.AF_UNIX)
     # A path of any length (unix(7)).
     place = os.open(folder, os.O_PATH)
@@ -32,6 +34,7 @@ def main(folder: str, *command: str) -> int:
     pidfd = os.pidfd_open(pid)
     for number in PASSED_ON:
         signal.signal(number, lambda number, _: signal.pidfd_send_signal(pidfd, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     select.select([pidfd], [], [])
     code: int = _ask(template, wait=pid)["code"]
     if code < 0:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +23,11 @@ NAME = "tests.ccproxy_site.supervise"
 def child(role: str, arguments: Sequence[str]) -> int:
     """Be a child: say what its role says, and write down what it hears."""
     assert sys.argv[1:] == [*arguments]
-    control = begin(int(arguments[arguments.index("--control") + 1]))
+    descriptor = int(arguments[arguments.index("--control") + 1])
+    control = begin(descriptor)
+    # A hang-up, which needs no asking for: the supervisor was killed.
+    hung_up = select.poll()
+    hung_up.register(descriptor, 0)
     folder = Path(os.environ["SCRIPTED_FOLDER"])
     note(folder, role, {"pid": os.getpid(), "parent": os.getppid(), "arguments": arguments})
     script = folder / f"{role}.script"
@@ -34,7 +38,8 @@ def child(role: str, arguments: Sequence[str]) -> int:
     if words[0] == "die":
         return 7
     while words[0] == "wait" and script.exists():
-        time.sleep(0.01)
+        if hung_up.poll(10):
+            return 1
     if role == "recorder":
         control.say(checked={"host": "127.0.0.1", "port": int(os.environ["SCRIPTED_PORT"])})
         if words[0] == "refuse-checked":
