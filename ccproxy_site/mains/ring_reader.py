@@ -31,6 +31,11 @@ READ_BYTES = 1024 * 1024
 """As much of the ring becomes records at a time, which take more memory than their bytes there."""
 ROOM_BYTES = 4 * READ_BYTES
 """What these records may take at the most, unless one alone is larger."""
+WAITS_BELOW = 0.75
+"""Share of the ring up to which a larger record waits for its own room.
+
+Beside the rings of other busy proxies it could wait for ever, until this one refuses records.
+"""
 NO_ROOM_S = 0.05
 """Pause while the writer holds as much as it should; the ring holds the rest."""
 PINNED_BYTES = 3 * 1024 * 1024
@@ -155,7 +160,10 @@ class ProxyRing:
     def _has_room(self) -> bool:
         if self.fill < AHEAD_BELOW and self._writer.held_bytes > AHEAD_BYTES:
             return False
-        return self._writer.has_room(max(ROOM_BYTES, self._reader.next_bytes))
+        wanted_bytes = ROOM_BYTES
+        if self.fill < WAITS_BELOW:
+            wanted_bytes = max(wanted_bytes, self._reader.next_bytes)
+        return self._writer.has_room(wanted_bytes)
 
     def _has_more(self, frames: list[Frame]) -> bool:
         """Return whether this look could not take everything, or a page waits for the rest."""

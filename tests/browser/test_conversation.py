@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.browser import seeds
-from tests.browser.test_flows import WIDE
+from tests.browser.test_flows import STYLED, WIDE
 from tests.browser.visit import visiting
 from tests.e2e.process import Interceptor
 from tests.fakes.upstream import Upstream, sse
@@ -148,7 +148,7 @@ def test_recorded_sessions_look_right(browser: Any, seeded: Interceptor, state: 
                 page.emulate_media(color_scheme="dark" if look == "dark" else "light")
                 assert page.evaluate(WIDE) == [], f"{name} is too wide"
                 visit.picture(f"seen-{name}-{look}")
-            assert page.evaluate("document.querySelectorAll('main [style]').length") == 0
+            assert page.evaluate(STYLED) == 0
         for size in LOOKS.values():
             page.set_viewport_size(size)
             _shows_the_picture_and_the_words(page)

@@ -120,6 +120,15 @@ def test_a_body_waits_in_the_ring_until_the_writer_has_room_for_all_of_it(ring: 
     assert len(writer.records) == 1
 
 
+def test_a_body_does_not_wait_in_a_ring_that_fills_up(ring: Ring) -> None:
+    """Others may take all the room, and a full ring would lose whole records."""
+    put(ring, 1, 20 * MB)
+    put(ring, 30, MB)
+    writer = FullWriter(19 * MB)
+    asyncio.run(read(ring, writer))
+    assert len(writer.records) > 1
+
+
 @pytest.mark.parametrize(("records", "looks"), [(1, 1), (3, 3)])
 async def test_a_record_alone_is_one_look(
     ring: Ring, monkeypatch: pytest.MonkeyPatch, records: int, looks: int
